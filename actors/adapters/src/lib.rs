@@ -1,0 +1,1 @@
+//! The kinds of SIP server ifbus speaks to, as machines without input or output.

@@ -1,0 +1,1 @@
+//! The vocabulary of ifbus and the choreography of a call.

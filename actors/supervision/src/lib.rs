@@ -1,0 +1,1 @@
+//! The supervision kernel: actors that outlive their panics.

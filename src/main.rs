@@ -1,0 +1,3 @@
+//! ifbus: one control plane over a mixed fleet of SIP servers.
+
+fn main() {}
