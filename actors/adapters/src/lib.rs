@@ -1,1 +1,9 @@
-//! The kinds of SIP server ifbus speaks to, as machines without input or output.
+//! The kinds of server ifbus speaks to, as machines without input or output.
+//!
+//! Pure: no clock, no sockets, no threads. Time is handed in, bytes come in and go out as values.
+//!
+//! Read [`adapter`] first: the contract that every kind keeps.
+
+pub mod adapter;
+
+pub use adapter::{Adapter, Input, Output};

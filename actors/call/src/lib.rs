@@ -1,1 +1,25 @@
-//! The vocabulary of ifbus and the choreography of a call.
+//! The words of ifbus and the choreography of a call. Pure: no clock, no randomness, no input or output.
+//!
+//! Not here: how a server is spoken to (`ifbus-adapters`), who decides which server is used (`ifbus-fleet`).
+//!
+//! Read [`order`] and [`event`] first: everything ifbus can say and hear. Then [`call`]: how verbs are made of orders.
+
+pub mod address;
+pub mod cause;
+pub mod event;
+pub mod id;
+pub mod leg;
+pub mod load;
+pub mod order;
+pub mod time;
+
+pub use address::Address;
+pub use cause::{By, Cause, Said};
+pub use event::Event;
+pub use id::{Boot, CallId, Epoch, InstanceId, LegId, ServerName};
+pub use leg::{Seen, Stage};
+pub use load::Load;
+pub use order::{
+    Dial, Digits, Done, Evidence, Finding, Interface, Order, Outcome, Refused, Role, Tag, Verdict, Wait, Why,
+};
+pub use time::Nanos;

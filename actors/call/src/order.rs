@@ -1,0 +1,360 @@
+//! Everything ifbus can tell a server to do, on one page.
+//!
+//! Verbs are what a user asks for; orders are what an adapter is told. Verbs are composed of orders once, for all
+//! kinds of server, in [`crate::call`]. An order that was accepted is not done: it is done when the server's event
+//! proves it, or refused at its deadline after the server was asked what is true.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::cause::{Cause, Said};
+use crate::id::{CallId, LegId};
+use crate::leg::Seen;
+use crate::load::Load;
+
+/// One instruction to one server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// A new leg that lands in a waiting place. Done when the server has made the leg (its fate follows as events).
+    Dial(Dial),
+    /// `a` and `b` talk. Every former partner of either is released and its end reported; nothing is sent if they
+    /// are joined already. Never given for a leg that is still ringing. Done when both are seen together.
+    Join {
+        /// One leg.
+        a: LegId,
+        /// The other leg.
+        b: LegId,
+    },
+    /// Both leave the talk but live; `held` hears music where there is music. Done when both are seen apart.
+    Park {
+        /// The leg that hears music.
+        held: LegId,
+        /// Its partner, which waits in silence.
+        other: LegId,
+        /// What for.
+        why: ParkReason,
+    },
+    /// The leg ends. A leg that is gone already is a success.
+    Drop {
+        /// The leg to end.
+        leg: LegId,
+        /// What the far end is told, where the server can tell it.
+        cause: Cause,
+    },
+    /// The leg's phone hears these digits, paced as the kind of server needs it.
+    Dtmf {
+        /// The leg that hears them.
+        leg: LegId,
+        /// What it hears.
+        digits: Digits,
+    },
+    /// Silences one direction of a leg, or opens it again.
+    Mute {
+        /// The leg.
+        leg: LegId,
+        /// Which direction.
+        direction: Direction,
+        /// `true` silences.
+        on: bool,
+    },
+    /// The server's own list of calls, ours and foreign ones.
+    List,
+    /// How busy the server says it is.
+    Load,
+    /// Whether each interface of the server answers.
+    Probe,
+    /// Whether everything the operator has to configure is there. Changes nothing on the server.
+    Inspect,
+}
+
+/// A new leg.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dial {
+    /// The id it will have.
+    pub leg: LegId,
+    /// What the server is to remember about it.
+    pub tag: Tag,
+    /// Whom it sees as the caller.
+    pub caller: Address,
+    /// The leg it will be joined to. Servers that offer one phone's media to the other need it; the rest ignore it.
+    pub toward: Option<LegId>,
+    /// What the phone hears until it is joined; best effort, never an error.
+    pub wait: Wait,
+    /// How long it may ring.
+    pub within: Duration,
+}
+
+/// What a server keeps beside a leg, so that the leg finds its call again after we were killed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Tag {
+    /// The call it belongs to.
+    pub call: CallId,
+    /// Its place in the call.
+    pub role: Role,
+    /// Whom this leg rings.
+    pub party: Address,
+    /// `from` of the call.
+    pub from: Address,
+    /// `to` of the call.
+    pub to: Address,
+}
+
+/// A leg's place in its call. A place that became free by a transfer is used again by the next one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Rung first: `from`.
+    A,
+    /// Rung second: `to`.
+    B,
+    /// The target of a transfer.
+    C,
+}
+
+impl Role {
+    /// The three places.
+    pub const ALL: [Self; 3] = [Self::A, Self::B, Self::C];
+
+    /// The letter shown on every surface and carried on the wire.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::A => 'a',
+            Self::B => 'b',
+            Self::C => 'c',
+        }
+    }
+
+    /// The place with this letter.
+    #[must_use]
+    pub fn from_letter(letter: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| letter.len() == 1 && letter.starts_with(role.letter()))
+    }
+}
+
+/// What a waiting leg hears.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// Nothing.
+    Silence,
+    /// The ringing tone of the country.
+    Ringback,
+}
+
+/// Why two legs are parked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParkReason {
+    /// One was put on hold.
+    Hold,
+    /// One waits while the other asks a third party.
+    Consult,
+}
+
+/// A direction of a leg, seen from its phone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// What that party says.
+    In,
+    /// What that party hears.
+    Out,
+}
+
+/// DTMF digits, checked: some servers answer `Success` to digits that do not exist (sheet asterisk, section 5).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Digits(Box<str>);
+
+/// Why a text is not a row of digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("digits are 1 to {} characters of 0-9, A-D, * and #", Digits::LENGTH_MAX)]
+pub struct BadDigits;
+
+impl Digits {
+    /// The most digits in one order: at one in 160 ms this is five seconds of tones.
+    pub const LENGTH_MAX: usize = 32;
+
+    /// The digits as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Digits {
+    type Err = BadDigits;
+
+    fn from_str(text: &str) -> Result<Self, BadDigits> {
+        let well_formed = (1..=Self::LENGTH_MAX).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| matches!(b.to_ascii_uppercase(), b'0'..=b'9' | b'A'..=b'D' | b'*' | b'#'));
+        if well_formed { Ok(Self(text.to_ascii_uppercase().into())) } else { Err(BadDigits) }
+    }
+}
+
+impl TryFrom<String> for Digits {
+    type Error = BadDigits;
+
+    fn try_from(text: String) -> Result<Self, BadDigits> {
+        text.parse()
+    }
+}
+
+impl From<Digits> for String {
+    fn from(digits: Digits) -> Self {
+        digits.0.into()
+    }
+}
+
+/// What came of an order: every ticket gets exactly one.
+pub type Outcome = Result<Done, Refused>;
+
+/// An order that was carried out.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Done {
+    /// The event that proves it was seen.
+    Proven,
+    /// The answer to [`Order::List`].
+    Listed(Vec<Seen>),
+    /// The answer to [`Order::Load`].
+    Loaded(Load),
+    /// The answer to [`Order::Probe`]: the time each interface took; an interface that was not asked is absent.
+    Probed(Vec<Probed>),
+    /// The answer to [`Order::Inspect`].
+    Inspected(Vec<Finding>),
+}
+
+/// How one interface of a server answered a probe.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Probed {
+    /// Which one.
+    pub interface: Interface,
+    /// The time from question to answer, or why there was none.
+    pub answered: Result<Duration, String>,
+}
+
+/// An interface of a server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interface {
+    /// Where orders go.
+    Management,
+    /// Where events come from, if that is another connection.
+    Events,
+    /// The telephones' side.
+    Sip,
+}
+
+impl Interface {
+    /// The word shown on every surface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Management => "management",
+            Self::Events => "events",
+            Self::Sip => "sip",
+        }
+    }
+}
+
+/// One line of an inspection.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at: `management`, `rights`, `dialplan`, `events`, `sip`, `version`.
+    pub area: String,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub text: String,
+    /// What to do about it, a command or a line of configuration.
+    pub fix: Option<String>,
+}
+
+/// How a line of an inspection ends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Works, but should be known.
+    Warn,
+    /// A verb will not work.
+    Fail,
+    /// Could not be looked at.
+    Skip,
+}
+
+/// An order that was not carried out.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{why}{}", said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
+pub struct Refused {
+    /// Why.
+    pub why: Why,
+    /// What a leg of this order would have ended with.
+    pub cause: Cause,
+    /// What is known about whether it took effect.
+    pub evidence: Evidence,
+    /// What the server said, if it said something.
+    pub said: Option<Said>,
+}
+
+/// Why an order was not carried out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Why {
+    /// The links are not up, or the calls are not listed yet.
+    #[error("the server is not connected")]
+    NotReady,
+    /// The link broke while the order was under way.
+    #[error("the connection was lost while the order was under way")]
+    LinkLost,
+    /// The server said no.
+    #[error("the server refused")]
+    Refused,
+    /// The server knows no such leg.
+    #[error("the server knows no such leg")]
+    NoSuchLeg,
+    /// No proof came in time, and the server, when asked, could not give it.
+    #[error("the server gave no proof in time")]
+    Unproven,
+    /// This server has no way to reach an address of this form.
+    #[error("the server has no dial template for this form of address")]
+    NoTemplate,
+    /// Too many orders are under way.
+    #[error("too many orders are under way on this server")]
+    Overloaded,
+}
+
+/// What is known of an order that was refused: the base of "nobody rings twice" (design section 6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Evidence {
+    /// No byte of it left us.
+    NothingSent,
+    /// The server refused it, or says that there is no such leg.
+    NotDone,
+    /// It may have taken effect.
+    Unknown,
+}
+
+impl Refused {
+    /// Whether it is certain that the order had no effect, so that another server may be told instead.
+    #[must_use]
+    pub const fn is_certain(&self) -> bool {
+        matches!(self.evidence, Evidence::NothingSent | Evidence::NotDone)
+    }
+
+    /// A refusal of ours before a byte was sent.
+    #[must_use]
+    pub const fn unsent(why: Why) -> Self {
+        Self { why, cause: Cause::ServerFailure, evidence: Evidence::NothingSent, said: None }
+    }
+
+    /// The link broke with the order under way.
+    #[must_use]
+    pub const fn link_lost() -> Self {
+        Self { why: Why::LinkLost, cause: Cause::ServerFailure, evidence: Evidence::Unknown, said: None }
+    }
+}
