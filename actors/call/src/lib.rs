@@ -5,15 +5,19 @@
 //! Read [`order`] and [`event`] first: everything ifbus can say and hear. Then [`call`]: how verbs are made of orders.
 
 pub mod address;
+pub mod call;
 pub mod cause;
 pub mod event;
 pub mod id;
 pub mod leg;
 pub mod load;
 pub mod order;
+#[cfg(test)]
+mod tests;
 pub mod time;
 
 pub use address::Address;
+pub use call::{Accepted, Call, End, Goal, Mode, NewCall, NotNow, Notice, Verb};
 pub use cause::{By, Cause, Said};
 pub use event::Event;
 pub use id::{Boot, CallId, Epoch, InstanceId, LegId, ServerName};

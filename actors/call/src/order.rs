@@ -346,6 +346,12 @@ impl Refused {
         matches!(self.evidence, Evidence::NothingSent | Evidence::NotDone)
     }
 
+    /// Whether the link is the reason: what is true will be read from the server's list when it is back.
+    #[must_use]
+    pub const fn is_of_the_link(&self) -> bool {
+        matches!(self.why, Why::NotReady | Why::LinkLost)
+    }
+
     /// A refusal of ours before a byte was sent.
     #[must_use]
     pub const fn unsent(why: Why) -> Self {

@@ -1,0 +1,160 @@
+//! The truth: a server with legs, waiting places and phones, as simple as can be.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ifbus_call::order::ParkReason;
+use ifbus_call::{By, Cause, Event, LegId, Order, Said, Seen, Stage, Tag};
+
+/// One leg on the server.
+#[derive(Debug, Clone)]
+pub struct TrueLeg {
+    pub tag: Tag,
+    pub stage: Stage,
+    pub partner: Option<LegId>,
+    pub music: bool,
+    /// Survives the end of its partner: it sits in the place of one who asks a third party.
+    survives: bool,
+}
+
+/// The server.
+#[derive(Debug, Default)]
+pub struct Server {
+    pub legs: BTreeMap<LegId, TrueLeg>,
+    /// How often each party was rung.
+    pub rings: BTreeMap<String, u32>,
+    /// Events on their way, oldest first.
+    pub events: Vec<Event>,
+    /// Joins of legs that were not answered: never allowed.
+    pub joins_of_ringing: u32,
+    /// Legs made twice under one id.
+    pub doubled: u32,
+    pub reboots: u32,
+}
+
+impl Server {
+    pub fn carry(&mut self, order: &Order) -> Result<(), &'static str> {
+        match order {
+            Order::Dial(dial) => {
+                if self.legs.contains_key(&dial.leg) {
+                    self.doubled += 1;
+                }
+                *self.rings.entry(dial.tag.party.to_string()).or_default() += 1;
+                let leg = TrueLeg {
+                    tag: dial.tag.clone(),
+                    stage: Stage::Dialing,
+                    partner: None,
+                    music: false,
+                    survives: false,
+                };
+                self.legs.insert(dial.leg, leg);
+                self.events.push(Event::Started(dial.leg));
+                Ok(())
+            }
+            Order::Join { a, b } => self.join(*a, *b),
+            Order::Park { held, other, why } => self.park(*held, *other, *why),
+            Order::Drop { leg, .. } => {
+                self.end(*leg, Cause::Answered, By::Us);
+                Ok(())
+            }
+            Order::Dtmf { leg, .. } | Order::Mute { leg, .. } => {
+                self.legs.get(leg).map(|_| ()).ok_or("no such leg")
+            }
+            Order::List | Order::Load | Order::Probe | Order::Inspect => Ok(()),
+        }
+    }
+
+    fn join(&mut self, a: LegId, b: LegId) -> Result<(), &'static str> {
+        let (Some(first), Some(second)) = (self.legs.get(&a), self.legs.get(&b)) else {
+            return Err("no such leg");
+        };
+        if first.stage != Stage::Up || second.stage != Stage::Up {
+            self.joins_of_ringing += 1;
+            return Err("rings");
+        }
+        let former: Vec<LegId> =
+            [first.partner, second.partner].into_iter().flatten().filter(|id| *id != a && *id != b).collect();
+        for (id, partner) in [(a, b), (b, a)] {
+            let leg = self.legs.get_mut(&id).expect("looked at above");
+            leg.partner = Some(partner);
+            leg.music = false;
+        }
+        for id in former {
+            self.release(id);
+        }
+        self.events.push(Event::Joined(a, b));
+        Ok(())
+    }
+
+    fn park(&mut self, held: LegId, other: LegId, why: ParkReason) -> Result<(), &'static str> {
+        if ![held, other].iter().all(|id| self.legs.get(id).is_some_and(|leg| leg.stage == Stage::Up)) {
+            return Err("no such leg");
+        }
+        for id in [held, other] {
+            let leg = self.legs.get_mut(&id).expect("looked at above");
+            leg.partner = None;
+            leg.music = id == held;
+            leg.survives = id == other && why == ParkReason::Consult;
+            self.events.push(Event::Parted(id));
+        }
+        Ok(())
+    }
+
+    /// The partner of a leg that is gone goes on in its plan: it ends, unless it asks a third party.
+    fn release(&mut self, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        leg.partner = None;
+        self.events.push(Event::Parted(id));
+        if !self.legs[&id].survives {
+            self.end(id, Cause::Answered, By::Server);
+        }
+    }
+
+    pub fn end(&mut self, id: LegId, cause: Cause, by: By) {
+        let Some(leg) = self.legs.remove(&id) else { return };
+        self.events.push(Event::Ended { leg: id, cause, by, said: Said::default() });
+        if let Some(partner) = leg.partner {
+            self.release(partner);
+        }
+    }
+
+    pub fn ring(&mut self, id: LegId) {
+        let leg = self.legs.get_mut(&id).expect("the caller looked");
+        if leg.stage < Stage::Ringing {
+            leg.stage = Stage::Ringing;
+            self.events.push(Event::Ringing(id));
+        }
+    }
+
+    pub fn answer(&mut self, id: LegId) {
+        let leg = self.legs.get_mut(&id).expect("the caller looked");
+        if leg.stage < Stage::Up {
+            leg.stage = Stage::Up;
+            self.events.push(Event::Answered(id));
+        }
+    }
+
+    pub fn reboot(&mut self) {
+        self.legs.clear();
+        self.events.clear();
+        self.reboots += 1;
+    }
+
+    pub fn list(&self) -> Vec<Seen> {
+        let seen = |(id, leg): (&LegId, &TrueLeg)| Seen {
+            leg: *id,
+            tag: Some(leg.tag.clone()),
+            native: id.to_string(),
+            stage: leg.stage,
+            partners: leg.partner.into_iter().collect(),
+            hears_music: leg.music,
+            party: leg.tag.party.to_string(),
+            age: Duration::ZERO,
+        };
+        self.legs.iter().map(seen).collect()
+    }
+
+    pub fn someone_talks(&self) -> bool {
+        self.legs.values().any(|leg| leg.partner.is_some())
+    }
+}
