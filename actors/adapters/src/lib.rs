@@ -5,5 +5,7 @@
 //! Read [`adapter`] first: the contract that every kind keeps.
 
 pub mod adapter;
+pub mod settings;
 
 pub use adapter::{Adapter, Input, Output};
+pub use settings::{BadSetting, Settings};

@@ -9,6 +9,7 @@ pub mod call;
 pub mod cause;
 pub mod event;
 pub mod id;
+pub mod kind;
 pub mod leg;
 pub mod load;
 pub mod order;
@@ -21,6 +22,7 @@ pub use call::{Accepted, Call, End, Goal, Mode, NewCall, NotNow, Notice, Verb};
 pub use cause::{By, Cause, Said};
 pub use event::Event;
 pub use id::{Boot, CallId, Epoch, InstanceId, LegId, ServerName};
+pub use kind::Kind;
 pub use leg::{Seen, Stage};
 pub use load::Load;
 pub use order::{

@@ -1,0 +1,100 @@
+//! What can be asked of the fleet: the seam between the actors and every surface.
+//!
+//! Reading goes to the [`Board`] and the [`Journal`] and never waits; asking goes through [`Control`] and is answered
+//! exactly once, in bounded time.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ifbus_adapters::Settings;
+use ifbus_call::{Address, CallId, Kind, ServerName, Verb};
+
+use crate::board::Board;
+use crate::journal::Journal;
+use crate::problem::Problem;
+use crate::view::{CallView, Origin, ServerView, TestReport};
+
+/// An answer that is on its way.
+pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send>>;
+
+/// What can be asked.
+pub trait Control: Send + Sync {
+    /// Places a call; answered when a server was chosen, long before a phone rings.
+    fn place(&self, call: PlaceCall) -> Reply<CallView>;
+
+    /// Does something to a call; answered when it is under way, or refused. How it ends comes as an event.
+    fn act(&self, call: CallId, verb: Verb) -> Reply<Acted>;
+
+    /// Adds a server, or changes one that was added before; answered when it is connected, or after `wait` as it is then.
+    fn add_server(&self, server: ServerSpec, wait: Duration) -> Reply<ServerView>;
+
+    /// Removes a server. With calls of ours on it this is refused unless `even_with_calls`; the calls live on there.
+    fn remove_server(&self, name: ServerName, even_with_calls: bool) -> Reply<()>;
+
+    /// Looks at every interface of a server, step by step; changes nothing on it.
+    fn test_server(&self, name: ServerName) -> Reply<TestReport>;
+}
+
+/// A call to place.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PlaceCall {
+    /// Rung first.
+    pub from: Address,
+    /// Rung second.
+    pub to: Address,
+    /// The only server allowed; the router chooses if nothing is said.
+    pub server: Option<ServerName>,
+    /// Whom both parties see as caller, instead of each other.
+    pub caller_id: Option<Address>,
+    /// How long each phone may ring.
+    pub timeout: Duration,
+}
+
+/// A verb was taken.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Acted {
+    /// The call as it is now.
+    pub call: CallView,
+    /// It was so already; nothing was sent.
+    pub already_so: bool,
+}
+
+/// A server as it is described to us.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ServerSpec {
+    /// Its name.
+    pub name: ServerName,
+    /// Its kind.
+    pub kind: Kind,
+    /// How it is reached.
+    pub settings: Settings,
+    /// The most calls of ours it gets.
+    pub capacity: u32,
+    /// The most new calls a second it gets.
+    pub cps: f64,
+    /// Labels for policies.
+    pub tags: BTreeMap<String, String>,
+    /// Where the description comes from.
+    pub origin: Origin,
+}
+
+impl ServerSpec {
+    /// The capacity of a server nobody said anything about: what a small machine carries (sheet asterisk, section 12).
+    pub const CAPACITY: u32 = 500;
+    /// New calls a second on a server nobody said anything about: half of where a small machine begins to slow down.
+    pub const CPS: f64 = 50.0;
+}
+
+/// The fleet, as surfaces hold it. Cheap to clone.
+#[derive(Clone)]
+pub struct Fleet {
+    /// For questions that change something.
+    pub control: Arc<dyn Control>,
+    /// For looking.
+    pub board: Arc<Board>,
+    /// For listening.
+    pub journal: Journal,
+}
