@@ -6,9 +6,15 @@
 //! Read [`control`] first: everything that can be asked of a fleet. Then `server` and `router`.
 
 pub mod board;
+pub mod clock;
 pub mod control;
 pub mod journal;
+pub mod office;
 pub mod problem;
+pub mod roster;
+pub mod router;
+pub mod server;
+pub mod store;
 pub mod view;
 
 pub use board::Board;

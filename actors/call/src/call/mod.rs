@@ -444,6 +444,12 @@ impl Call {
         &self.goal
     }
 
+    /// What a user asked for and is not done yet.
+    #[must_use]
+    pub const fn verb_under_way(&self) -> Option<VerbKind> {
+        self.verb
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn phase(&self) -> Phase {

@@ -1,0 +1,362 @@
+//! The root of the fleet's actors: it supervises the router and every server, adds and removes servers, and answers
+//! what surfaces ask.
+//!
+//! Not here: decisions. A server that gives up stays addressable and says so; the others go on.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ifbus_adapters::BadSetting;
+use ifbus_adapters::adapter::Adapter;
+use ifbus_call::{CallId, Goal, InstanceId, ServerName, Verb};
+use ifbus_links::Network;
+use ifbus_supervision::{ActorName, Address, Behavior, Down, Escalation, Exit, On, Policy, Recipient, World};
+
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::control::{Acted, Control, PlaceCall, Reply, ServerSpec};
+use crate::journal::{Fact, Journal};
+use crate::problem::{Code, Problem};
+use crate::roster::Roster;
+use crate::router::{Place, Returned, Router, RouterSeed};
+use crate::server::{Act, Inspect, Memory, Retire, Server, ServerSeed, Shared};
+use crate::store::Store;
+use crate::view::{CallView, Origin, ServerState, ServerView, TestReport};
+
+/// How long a surface waits for an actor that has nothing to do but answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a test of a server may take.
+const TEST_WITHIN: Duration = Duration::from_secs(10);
+
+/// Makes the adapter of a server, once its settings were checked.
+pub type MakeAdapter = Rc<dyn Fn(u64) -> Box<dyn Adapter>>;
+/// Checks a server's settings and says how its adapter is made.
+pub type CheckServer = Rc<dyn Fn(&ServerSpec, InstanceId) -> Result<MakeAdapter, BadSetting>>;
+
+/// What it takes to be born.
+pub struct OfficeSeed {
+    /// This installation.
+    pub instance: InstanceId,
+    /// The way to the servers.
+    pub network: Rc<dyn Network>,
+    /// Where views are shown.
+    pub board: Arc<Board>,
+    /// Where events go.
+    pub journal: Journal,
+    /// What has to survive us.
+    pub store: Store,
+    /// The time of day.
+    pub clock: Clock,
+    /// The servers that can be told.
+    pub roster: Arc<Roster>,
+    /// Checks settings.
+    pub check: CheckServer,
+    /// The servers of now, also after a death of ours.
+    pub servers: Arc<Mutex<BTreeMap<ServerName, Enrolled>>>,
+}
+
+/// A server of the fleet, as remembered across a death of the office.
+#[derive(Clone)]
+pub struct Enrolled {
+    /// How it is described.
+    pub spec: ServerSpec,
+    /// What its actor knows across its own deaths.
+    pub memory: Arc<Memory>,
+}
+
+impl Enrolled {
+    /// A server with the goals of its calls that were found in the store.
+    #[must_use]
+    pub fn new(spec: ServerSpec, goals: BTreeMap<CallId, Goal>) -> Self {
+        Self { spec, memory: Arc::new(Memory::with_goals(goals)) }
+    }
+}
+
+/// The actor.
+pub struct Office {
+    shared: Shared,
+    roster: Arc<Roster>,
+    router: Address<Router>,
+    check: CheckServer,
+    servers: Arc<Mutex<BTreeMap<ServerName, Enrolled>>>,
+    /// Servers change their actor when they are changed; the number keeps the names of two apart.
+    enrolled: u64,
+}
+
+/// Add or change a server.
+struct Add(ServerSpec);
+/// Remove a server.
+struct Remove {
+    name: ServerName,
+    even_with_calls: bool,
+}
+/// Who routes calls.
+struct WhoRoutes;
+
+impl Behavior for Office {
+    type Seed = OfficeSeed;
+    /// The names of the servers.
+    type State = Vec<ServerName>;
+
+    fn born(seed: &OfficeSeed, world: &mut World<Self>) -> Self {
+        let me = world.me().clone();
+        let shared = Shared {
+            instance: seed.instance,
+            network: Rc::clone(&seed.network),
+            board: Arc::clone(&seed.board),
+            journal: seed.journal.clone(),
+            store: seed.store.clone(),
+            clock: seed.clock,
+            router: Recipient::new("router", move |returned: Returned| me.tell(returned)),
+        };
+        let router_seed = RouterSeed { shared: shared.clone(), roster: Arc::clone(&seed.roster) };
+        let router = world.supervise::<Router>("router", router_seed, Policy::default());
+        let mut office = Self {
+            shared,
+            roster: Arc::clone(&seed.roster),
+            router,
+            check: Rc::clone(&seed.check),
+            servers: Arc::clone(&seed.servers),
+            enrolled: 0,
+        };
+        let servers: Vec<Enrolled> = office.lock().values().cloned().collect();
+        for server in servers {
+            // Settings were checked when the server came in; a server that is refused now stays out and is told of.
+            if let Err(problem) = office.start(&server, world) {
+                tracing::error!(server = %server.spec.name, %problem, "a server cannot be started");
+            }
+        }
+        office
+    }
+
+    fn state(&self) -> Self::State {
+        self.lock().keys().cloned().collect()
+    }
+
+    fn child_gave_up(&mut self, child: &ActorName, last: &Exit, _world: &mut World<Self>) -> Escalation {
+        tracing::error!(actor = %child, reason = last.reason(), "an actor gave up; the others go on");
+        // Without a router nothing can be placed: that is worth a fresh start of everything.
+        if *child == *self.router.name() { Escalation::Die } else { Escalation::Keep }
+    }
+}
+
+impl Office {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<ServerName, Enrolled>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&mut self, enrolled: &Enrolled, world: &mut World<Self>) -> Result<(), Problem> {
+        let spec = &enrolled.spec;
+        let adapter = (self.check)(spec, self.shared.instance).map_err(|bad| bad_setting(&bad))?;
+        let seed = ServerSeed {
+            spec: spec.clone(),
+            adapter,
+            shared: self.shared.clone(),
+            memory: Arc::clone(&enrolled.memory),
+        };
+        self.enrolled += 1;
+        let address =
+            world.supervise::<Server>(&format!("{}-{}", spec.name, self.enrolled), seed, Policy::default());
+        self.roster.enter(spec.name.clone(), address);
+        Ok(())
+    }
+
+    fn say(&self, kind: &str, name: &ServerName, text: &str, now: Duration) {
+        let mut fact = Fact::new(kind, self.shared.clock.at(now), text);
+        fact.server = Some(name.clone());
+        self.shared.journal.append(fact);
+    }
+
+    fn calls_on(&self, name: &ServerName) -> usize {
+        let on_it = |view: &Arc<CallView>| view.server.as_ref() == Some(name) && !view.status.is_terminal();
+        self.shared.board.calls().iter().filter(|view| on_it(view)).count()
+    }
+
+    fn retire(&self, name: &ServerName) {
+        if let Some(server) = self.roster.strike(name) {
+            server.tell(Retire);
+        }
+    }
+}
+
+impl On<Returned> for Office {
+    type Reply = ();
+
+    fn on(&mut self, returned: Returned, _world: &mut World<Self>) {
+        self.router.tell(returned);
+    }
+}
+
+impl On<WhoRoutes> for Office {
+    type Reply = Address<Router>;
+
+    fn on(&mut self, _: WhoRoutes, _world: &mut World<Self>) -> Address<Router> {
+        self.router.clone()
+    }
+}
+
+impl On<Add> for Office {
+    type Reply = Result<(), Problem>;
+
+    fn on(&mut self, Add(spec): Add, world: &mut World<Self>) -> Self::Reply {
+        // Checked before anything is changed.
+        (self.check)(&spec, self.shared.instance).map_err(|bad| bad_setting(&bad))?;
+        let name = spec.name.clone();
+        let before = self.lock().get(&name).cloned();
+        if let Some(before) = &before {
+            if before.spec.origin == Origin::Config && spec.origin == Origin::Cli {
+                let detail = format!("{name} comes from the configuration file and is changed there");
+                return Err(Problem::new(Code::ReadOnlyServer, detail));
+            }
+            if before.spec == spec {
+                return Ok(());
+            }
+            let calls = self.calls_on(&name);
+            if calls > 0 {
+                let detail = format!("{name} carries {calls} calls; a change would lose sight of them");
+                return Err(Problem::new(Code::ServerHasCalls, detail)
+                    .suggest(format!("ifbus calls --server {name}")));
+            }
+            self.retire(&name);
+        }
+        let enrolled = Enrolled::new(spec, BTreeMap::new());
+        self.lock().insert(name.clone(), enrolled.clone());
+        self.start(&enrolled, world)?;
+        let (kind, text) =
+            if before.is_some() { ("server.changed", "changed") } else { ("server.added", "added") };
+        self.say(kind, &name, text, world.now());
+        Ok(())
+    }
+}
+
+impl On<Remove> for Office {
+    type Reply = Result<(), Problem>;
+
+    fn on(&mut self, remove: Remove, world: &mut World<Self>) -> Self::Reply {
+        let name = remove.name;
+        let Some(enrolled) = self.lock().get(&name).cloned() else {
+            return Err(unknown_server(&name, &self.state()));
+        };
+        if enrolled.spec.origin == Origin::Config {
+            let detail = format!("{name} comes from the configuration file and is removed there");
+            return Err(Problem::new(Code::ReadOnlyServer, detail));
+        }
+        let calls = self.calls_on(&name);
+        if calls > 0 && !remove.even_with_calls {
+            let detail = format!("{name} carries {calls} calls of ours; they would live on there without us");
+            return Err(
+                Problem::new(Code::ServerHasCalls, detail).suggest(format!("ifbus remove sip {name} --yes"))
+            );
+        }
+        self.lock().remove(&name);
+        self.retire(&name);
+        self.say("server.removed", &name, "removed", world.now());
+        Ok(())
+    }
+}
+
+fn bad_setting(bad: &BadSetting) -> Problem {
+    Problem::new(Code::InvalidRequest, bad.to_string()).about(bad.key.clone())
+}
+
+fn unknown_server(name: &ServerName, known: &[ServerName]) -> Problem {
+    let names: Vec<&str> = known.iter().map(ServerName::as_str).collect();
+    let configured = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Problem::new(Code::UnknownServer, format!("no server is called `{name}`; configured: {configured}"))
+        .about("name")
+}
+
+// === the surfaces' side ===
+
+/// The office's counter: what surfaces hold.
+pub struct Counter {
+    office: Address<Office>,
+    router: Address<Router>,
+    roster: Arc<Roster>,
+    board: Arc<Board>,
+}
+
+impl Counter {
+    /// Opens the counter of a living office.
+    ///
+    /// # Errors
+    /// The office gave up at birth.
+    pub async fn open(office: Address<Office>, roster: Arc<Roster>, board: Arc<Board>) -> Result<Self, Down> {
+        let router = office.ask(WhoRoutes, ANSWER_WITHIN).await?;
+        Ok(Self { office, router, roster, board })
+    }
+}
+
+impl Control for Counter {
+    fn place(&self, request: PlaceCall) -> Reply<CallView> {
+        let placed = self.router.ask_for(|answer| Place { request, answer }, ANSWER_WITHIN);
+        Box::pin(async move { placed.await.map_err(down)? })
+    }
+
+    fn act(&self, call: CallId, verb: Verb) -> Reply<Acted> {
+        let view = self.board.call(call);
+        let server =
+            view.as_ref().and_then(|view| view.server.clone()).and_then(|name| self.roster.address(&name));
+        let Some(server) = server else {
+            let problem = match view {
+                Some(_) => Problem::new(Code::ServerDown, "the server of this call was removed"),
+                None => Problem::new(Code::UnknownCall, format!("no call has the id {call}")),
+            };
+            return Box::pin(async move { Err(problem.of_call(call)) });
+        };
+        let acted = server.ask(Act { call, verb }, ANSWER_WITHIN);
+        Box::pin(async move { acted.await.map_err(down)? })
+    }
+
+    fn add_server(&self, server: ServerSpec, wait: Duration) -> Reply<ServerView> {
+        let name = server.name.clone();
+        let added = self.office.ask(Add(server), ANSWER_WITHIN);
+        let board = Arc::clone(&self.board);
+        Box::pin(async move {
+            added.await.map_err(down)??;
+            let looked = async {
+                loop {
+                    if let Some(view) = board.server(&name)
+                        && view.state != ServerState::Connecting
+                    {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            // Still connecting after that time is an answer too.
+            let _ = tokio::time::timeout(wait, looked).await;
+            let view =
+                board.server(&name).ok_or_else(|| Problem::new(Code::Internal, "the server is not shown"))?;
+            Ok(view.as_ref().clone())
+        })
+    }
+
+    fn remove_server(&self, name: ServerName, even_with_calls: bool) -> Reply<()> {
+        let removed = self.office.ask(Remove { name, even_with_calls }, ANSWER_WITHIN);
+        Box::pin(async move { removed.await.map_err(down)? })
+    }
+
+    fn test_server(&self, name: ServerName) -> Reply<TestReport> {
+        let Some(server) = self.roster.address(&name) else {
+            let known: Vec<ServerName> = self.board.servers().iter().map(|view| view.name.clone()).collect();
+            let problem = unknown_server(&name, &known);
+            return Box::pin(async move { Err(problem) });
+        };
+        let report = server.ask_for(Inspect, TEST_WITHIN);
+        Box::pin(async move { report.await.map_err(down) })
+    }
+}
+
+/// What an asker is told when an actor does not answer.
+fn down(down: Down) -> Problem {
+    match down {
+        Down::TimedOut { .. } => {
+            Problem::new(Code::ServerTimeout, "no answer in time; what is true: ifbus calls")
+        }
+        Down::Stopped { .. } => Problem::new(Code::Stopping, "the orchestrator is stopping"),
+        other => Problem::new(Code::Internal, other.to_string()),
+    }
+}

@@ -1,0 +1,413 @@
+//! One server: its connections, its calls as plain values, its orders in flight.
+//!
+//! The actor moves values between three machines and keeps none of their secrets: the adapter (how this kind is spoken
+//! to), the links (what moves bytes), the calls (who should talk to whom). It decides when a life of the links begins,
+//! whether new calls are taken, and what is shown.
+//!
+//! Not here: which server a call goes to (`router`), what is true after a death of ours (`adopt.rs` reads the server's
+//! own list).
+//!
+//! Read on: `calls.rs`, `ready.rs`, `adopt.rs`, `report.rs`.
+
+mod adopt;
+mod calls;
+mod connection;
+mod ready;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ifbus_adapters::adapter::{Adapter, Input, LinkId, Output, RequestId, Ticket, Warning};
+use ifbus_call::call::OrderNumber;
+use ifbus_call::{Boot, CallId, Epoch, Goal, InstanceId, LegId, Load, Nanos, Order, Verb};
+use ifbus_links::{Network, Pending, Report};
+use ifbus_supervision::{
+    ActorName, Address, Answer, Behavior, Escalation, Exit, On, Recipient, Timer, World,
+};
+
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::control::{Acted, ServerSpec};
+use crate::journal::Journal;
+use crate::problem::Problem;
+use crate::router::{Journey, Returned};
+use crate::store::Store;
+use crate::view::{CallView, InterfaceView, ServerState, TestReport};
+
+pub(crate) use report::close as close_call;
+
+use calls::Entry;
+use connection::{Connection, Outgoing};
+
+/// Everything a server's actor needs to be born, also after a panic.
+pub struct ServerSeed {
+    /// What the operator said.
+    pub spec: ServerSpec,
+    /// Makes the adapter; the settings were checked before.
+    pub adapter: Rc<dyn Fn(u64) -> Box<dyn Adapter>>,
+    /// What every server shares.
+    pub shared: Shared,
+    /// What outlives an instance.
+    pub memory: Arc<Memory>,
+}
+
+/// What every server of a fleet shares.
+#[derive(Clone)]
+pub struct Shared {
+    /// This installation.
+    pub instance: InstanceId,
+    /// The way to the servers.
+    pub network: Rc<dyn Network>,
+    /// Where views are shown.
+    pub board: Arc<Board>,
+    /// Where events go.
+    pub journal: Journal,
+    /// What has to survive us.
+    pub store: Store,
+    /// The time of day.
+    pub clock: Clock,
+    /// Who takes calls that come back.
+    pub router: Recipient<Returned>,
+}
+
+/// What a server's actor knows across its own deaths.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Lives of the links so far.
+    epoch: AtomicU64,
+    /// The life of the server when it was last seen.
+    boot: Mutex<Option<Boot>>,
+    /// Goals that were written down before we were started.
+    goals: Mutex<BTreeMap<CallId, Goal>>,
+}
+
+impl Memory {
+    /// What was found in the store for this server's calls.
+    #[must_use]
+    pub fn with_goals(goals: BTreeMap<CallId, Goal>) -> Self {
+        Self { goals: Mutex::new(goals), ..Self::default() }
+    }
+}
+
+/// The actor.
+pub struct Server {
+    spec: ServerSpec,
+    shared: Shared,
+    memory: Arc<Memory>,
+    adapter: Box<dyn Adapter>,
+    epoch: Epoch,
+    links: BTreeMap<LinkId, Address<Connection>>,
+    requests: BTreeMap<RequestId, Box<dyn Pending>>,
+    calls: BTreeMap<CallId, Entry>,
+    legs: BTreeMap<LegId, CallId>,
+    tickets: BTreeMap<Ticket, Purpose>,
+    tickets_given: u64,
+    /// Orders waiting to be handed to the adapter.
+    orders: VecDeque<(Ticket, Order)>,
+    condition: ready::Condition,
+    warnings: Vec<Warning>,
+    interfaces: Vec<InterfaceView>,
+    version: Option<String>,
+    load: Load,
+    foreign: u32,
+    timer: Option<(Nanos, Timer)>,
+    stopping: bool,
+}
+
+/// What an order was given for.
+enum Purpose {
+    /// It shapes a call.
+    Call(CallId, OrderNumber),
+    /// A leg of ours that belongs to no call is ended.
+    Orphan,
+    /// The health of the interfaces.
+    Probe,
+    /// The server's list, to put our facts right; asked for then.
+    Reconcile(Nanos),
+    /// The server's own load.
+    Load,
+    /// A user asked how everything stands.
+    Inspect(Duration, Answer<TestReport>),
+}
+
+/// What the outside may see of a server's actor.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// How it stands.
+    pub state: ServerState,
+    /// Calls it carries.
+    pub calls: usize,
+    /// Orders in flight.
+    pub orders: usize,
+    /// The life of the links.
+    pub epoch: u64,
+}
+
+/// Carry this call.
+#[derive(Debug)]
+pub struct Begin(pub Box<Journey>);
+
+/// Do this to a call.
+#[derive(Debug)]
+pub struct Act {
+    /// Which.
+    pub call: CallId,
+    /// What.
+    pub verb: Verb,
+}
+
+/// Look at every interface and say how it stands.
+#[derive(Debug)]
+pub struct Inspect(pub Answer<TestReport>);
+
+/// The server leaves the fleet: its calls are not touched, our links are closed.
+#[derive(Debug)]
+pub struct Retire;
+
+/// A link reports.
+pub(crate) struct Heard(pub(crate) Report);
+
+/// Something is due.
+struct Due;
+
+/// A goal was written down, or could not be.
+struct GoalWritten {
+    call: CallId,
+    well: bool,
+}
+
+impl Behavior for Server {
+    type Seed = ServerSeed;
+    type State = Standing;
+
+    fn born(seed: &ServerSeed, world: &mut World<Self>) -> Self {
+        let mut server = Self {
+            spec: seed.spec.clone(),
+            shared: seed.shared.clone(),
+            memory: Arc::clone(&seed.memory),
+            adapter: (seed.adapter)(rand::RngExt::random(world.rng())),
+            epoch: Epoch(0),
+            links: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            tickets_given: 0,
+            orders: VecDeque::new(),
+            condition: ready::Condition::new(),
+            warnings: Vec::new(),
+            interfaces: Vec::new(),
+            version: None,
+            load: Load::default(),
+            foreign: 0,
+            timer: None,
+            stopping: false,
+        };
+        server.start_a_life(world);
+        server.drive(world);
+        server
+    }
+
+    fn state(&self) -> Standing {
+        Standing {
+            state: self.condition.state(),
+            calls: self.calls.len(),
+            orders: self.tickets.len(),
+            epoch: self.epoch.0,
+        }
+    }
+
+    /// A connection that panics is a closed link; the adapter knows what to do with one.
+    fn child_gave_up(&mut self, child: &ActorName, last: &Exit, world: &mut World<Self>) -> Escalation {
+        let lost = self.links.iter().find(|(_, link)| link.name() == child).map(|(id, _)| *id);
+        if let Some(link) = lost {
+            let why = ifbus_adapters::adapter::LinkError::Other(format!(
+                "our connection failed: {}",
+                last.reason()
+            ));
+            self.heard(Report::Closed(link, why), world);
+        }
+        Escalation::Keep
+    }
+}
+
+impl On<Begin> for Server {
+    type Reply = ();
+
+    fn on(&mut self, Begin(journey): Begin, world: &mut World<Self>) {
+        self.begin(*journey, world);
+        self.drive(world);
+    }
+}
+
+impl On<Act> for Server {
+    type Reply = Result<Acted, Problem>;
+
+    fn on(&mut self, act: Act, world: &mut World<Self>) -> Self::Reply {
+        let acted = self.act(act, world);
+        self.drive(world);
+        acted
+    }
+}
+
+impl On<Inspect> for Server {
+    type Reply = ();
+
+    fn on(&mut self, Inspect(answer): Inspect, world: &mut World<Self>) {
+        self.inspect(answer, world);
+        self.drive(world);
+    }
+}
+
+impl On<Retire> for Server {
+    type Reply = ();
+
+    fn on(&mut self, _: Retire, world: &mut World<Self>) {
+        self.retire(world);
+    }
+}
+
+impl On<Heard> for Server {
+    type Reply = ();
+
+    fn on(&mut self, Heard(report): Heard, world: &mut World<Self>) {
+        self.heard(report, world);
+    }
+}
+
+impl On<Due> for Server {
+    type Reply = ();
+
+    fn on(&mut self, _: Due, world: &mut World<Self>) {
+        self.timer = None;
+        let now = at(world);
+        if self.adapter.deadline().is_some_and(|due| due <= now) {
+            self.adapter.handle(Input::Tick, now);
+        }
+        self.calls_due(now);
+        self.condition_due(now, world);
+        self.drive(world);
+    }
+}
+
+impl On<GoalWritten> for Server {
+    type Reply = ();
+
+    fn on(&mut self, written: GoalWritten, world: &mut World<Self>) {
+        self.goal_written(written.call, written.well, at(world));
+        self.drive(world);
+    }
+}
+
+/// Now, as the pure machines count it.
+fn at(world: &World<Server>) -> Nanos {
+    Nanos::from_start(world.now())
+}
+
+impl Server {
+    fn heard(&mut self, report: Report, world: &mut World<Self>) {
+        let now = at(world);
+        match report {
+            Report::Opened(link) => self.adapter.handle(Input::Opened(link), now),
+            Report::Bytes(link, bytes) => self.adapter.handle(Input::Bytes(link, &bytes), now),
+            Report::Closed(link, why) => {
+                self.close(link, world);
+                self.adapter.handle(Input::Closed(link, why), now);
+            }
+            Report::Http(request, reply) => {
+                self.requests.remove(&request);
+                self.adapter.handle(Input::Http(request, reply), now);
+            }
+        }
+        self.drive(world);
+    }
+
+    /// Moves values between the adapter, the links and the calls until nobody has anything left to say.
+    fn drive(&mut self, world: &mut World<Self>) {
+        let now = at(world);
+        loop {
+            if let Some(output) = self.adapter.poll() {
+                self.take(output, world);
+            } else if let Some((ticket, order)) = self.orders.pop_front() {
+                self.adapter.handle(Input::Order(ticket, order), now);
+            } else if !self.pump_calls(world) {
+                break;
+            }
+        }
+        self.show(now);
+        self.set_timer(world);
+    }
+
+    fn take(&mut self, output: Output, world: &mut World<Self>) {
+        let now = at(world);
+        match output {
+            Output::Open(id, endpoint) => {
+                let seed =
+                    connection::seed(Rc::clone(&self.shared.network), id, endpoint, world.me().clone());
+                let name = format!("link-{}-{}", id.epoch.0, id.slot);
+                let connection = world.supervise::<Connection>(&name, seed, connection::policy());
+                self.links.insert(id, connection);
+            }
+            Output::Close(link) => self.close(link, world),
+            Output::Send(link, bytes) => {
+                if let Some(connection) = self.links.get(&link) {
+                    connection.tell(Outgoing(bytes));
+                }
+            }
+            Output::Http(id, http) => {
+                let me = world.me().clone();
+                let pending =
+                    self.shared.network.request(id, http, Rc::new(move |report| me.tell(Heard(report))));
+                self.requests.insert(id, pending);
+            }
+            Output::Event(event) => self.event(event, now),
+            Output::Answer(ticket, outcome) => self.answered(ticket, outcome, world),
+            Output::Ready(ready) => self.ready(ready, world),
+            Output::Down(down) => self.down(&down, world),
+            Output::Warning(warning) => self.warn(warning, now),
+            Output::Unknown(frames) => {
+                tracing::debug!(server = %self.spec.name, frames, "frames not understood")
+            }
+        }
+    }
+
+    fn close(&mut self, link: LinkId, world: &mut World<Self>) {
+        if let Some(connection) = self.links.remove(&link) {
+            world.stop_child(&connection);
+        }
+    }
+
+    fn give(&mut self, order: Order, purpose: Purpose) {
+        self.tickets_given += 1;
+        let ticket = Ticket(self.tickets_given);
+        self.tickets.insert(ticket, purpose);
+        self.orders.push_back((ticket, order));
+    }
+
+    fn set_timer(&mut self, world: &mut World<Self>) {
+        let calls = self.calls.values().filter_map(|entry| entry.call.deadline());
+        let due = calls.chain(self.adapter.deadline()).chain(self.condition.due()).min();
+        match (due, &self.timer) {
+            (Some(due), Some((set, _))) if *set <= due => {}
+            (Some(due), _) => {
+                if let Some((_, timer)) = self.timer.take() {
+                    timer.cancel();
+                }
+                let delay = due.since(at(world)).max(Duration::from_millis(1));
+                self.timer = Some((due, world.after(delay, Due)));
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// The view of a call, as last shown.
+    fn shown(&self, call: CallId) -> Option<Arc<CallView>> {
+        self.shared.board.call(call)
+    }
+}

@@ -1,0 +1,354 @@
+//! Lives of the links: when one begins, how it stands, how it ends.
+//!
+//! Connected is not ready: the server is up when it has listed its calls. Silence makes it suspect before it is down.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ifbus_adapters::adapter::{Down, DownReason, Input, Warning};
+use ifbus_call::call::Input as CallInput;
+use ifbus_call::{CallId, Done, Epoch, Finding, Interface, Nanos, Order, Outcome, Verdict};
+use ifbus_supervision::{Answer, Backoff, World};
+
+use super::{Purpose, Server, at};
+use crate::journal::Fact;
+use crate::view::{InterfaceView, LinkView, ServerState, ServerView, TestReport, WarningView};
+
+/// How often the interfaces are probed: with [`SUSPECT_AFTER`] it bounds the time to suspicion to a second and a half.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// A probe that is not answered by then makes the server suspect.
+const SUSPECT_AFTER: Duration = Duration::from_millis(500);
+/// Silence that ends the life of the links.
+const DOWN_AFTER: Duration = Duration::from_secs(4);
+/// How often our facts are compared with the server's list; rarely, because lists cost the server a lock (sheet
+/// asterisk, section 16).
+const RECONCILE_EVERY: Duration = Duration::from_secs(30);
+/// Probes in a row that SIP may miss before no new calls are placed.
+const SIP_MISSES_MAX: u32 = 2;
+/// A life this long was a good one: the next one is tried for at once.
+const GOOD_LIFE: Duration = Duration::from_secs(10);
+
+/// How the links stand.
+pub(super) struct Condition {
+    state: Life,
+    /// Lives in a row that did not last.
+    failures: u32,
+    note: Option<String>,
+    sip_was_heard: bool,
+    sip_misses: u32,
+}
+
+enum Life {
+    /// Opening, logging in, listing.
+    Beginning,
+    /// Ready.
+    Good { since: Nanos, probe: Probe, reconcile: Nanos },
+    /// Over; the next one begins then.
+    Over { until: Nanos },
+}
+
+enum Probe {
+    /// The next one goes out then.
+    Idle(Nanos),
+    /// It went out then.
+    Out(Nanos),
+}
+
+impl Condition {
+    pub(super) const fn new() -> Self {
+        Self { state: Life::Beginning, failures: 0, note: None, sip_was_heard: false, sip_misses: 0 }
+    }
+
+    /// How it stands, as far as the links tell.
+    pub(super) fn state(&self) -> ServerState {
+        match self.state {
+            Life::Beginning if self.failures == 0 => ServerState::Connecting,
+            Life::Beginning | Life::Over { .. } => ServerState::Down,
+            Life::Good { .. } if self.note.is_some() => ServerState::Suspect,
+            Life::Good { .. } if self.sip_misses > 0 => ServerState::Degraded,
+            Life::Good { .. } => ServerState::Up,
+        }
+    }
+
+    /// Whether a call that arrives is taken: also when only suspected, because the router asks only in need then.
+    pub(super) const fn takes_calls(&self) -> bool {
+        matches!(self.state, Life::Good { .. })
+    }
+
+    /// When something is due.
+    pub(super) fn due(&self) -> Option<Nanos> {
+        match &self.state {
+            Life::Beginning => None,
+            Life::Good { probe, reconcile, .. } => Some((*reconcile).min(match probe {
+                Probe::Idle(next) => *next,
+                Probe::Out(sent) if self.note.is_none() => *sent + SUSPECT_AFTER,
+                Probe::Out(sent) => *sent + DOWN_AFTER,
+            })),
+            Life::Over { until } => Some(*until),
+        }
+    }
+}
+
+impl Server {
+    pub(super) fn start_a_life(&mut self, world: &mut World<Self>) {
+        self.epoch = Epoch(self.memory.epoch.fetch_add(1, Ordering::Relaxed) + 1);
+        self.condition.state = Life::Beginning;
+        self.adapter.handle(Input::Start(self.epoch), at(world));
+    }
+
+    /// The links are ready; `adopt.rs` has taken over the calls.
+    pub(super) fn begin_good_life(&mut self, now: Nanos) {
+        self.condition.state = Life::Good {
+            since: now,
+            probe: Probe::Idle(now + PROBE_EVERY),
+            reconcile: now + RECONCILE_EVERY,
+        };
+        self.condition.note = None;
+    }
+
+    pub(super) fn down(&mut self, down: &Down, world: &mut World<Self>) {
+        let now = at(world);
+        let open: Vec<_> = self.links.keys().copied().collect();
+        for link in open {
+            self.close(link, world);
+        }
+        self.requests.clear();
+        if down.reason == DownReason::Stopped && self.stopping {
+            return;
+        }
+        let down = match down.reason {
+            // Not stopped for good, so it was stopped because it fell silent.
+            DownReason::Stopped => {
+                &Down { interface: down.interface, reason: DownReason::Silent(DOWN_AFTER) }
+            }
+            _ => down,
+        };
+        let lasted =
+            matches!(self.condition.state, Life::Good { since, .. } if now.since(since) >= GOOD_LIFE);
+        let was_first_failure = self.condition.failures == 0;
+        self.condition.failures = if lasted { 1 } else { self.condition.failures.saturating_add(1) };
+        let delay = Backoff::default().delay(self.condition.failures - 1, world.rng());
+        self.condition.state = Life::Over { until: now + delay };
+        self.condition.sip_misses = 0;
+        self.condition.note = Some(down.to_string());
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        let kept = calls.len();
+        for call in calls {
+            self.input(call, CallInput::Disconnected, now);
+        }
+        if was_first_failure || lasted {
+            let text = match kept {
+                0 => down.to_string(),
+                1 => format!("{down}; 1 call kept, waiting to adopt"),
+                n => format!("{down}; {n} calls kept, waiting to adopt"),
+            };
+            tracing::warn!(server = %self.spec.name, epoch = self.epoch.0, %down, kept, "server down");
+            self.say("server.down", text, now);
+        }
+    }
+
+    pub(super) fn condition_due(&mut self, now: Nanos, world: &mut World<Self>) {
+        match &mut self.condition.state {
+            Life::Beginning => {}
+            Life::Over { until } if *until <= now => self.start_a_life(world),
+            Life::Over { .. } => {}
+            Life::Good { probe, reconcile, .. } => {
+                let list = *reconcile <= now;
+                if list {
+                    *reconcile = now + RECONCILE_EVERY;
+                }
+                match *probe {
+                    Probe::Idle(next) if next <= now => {
+                        *probe = Probe::Out(now);
+                        self.give(Order::Probe, Purpose::Probe);
+                    }
+                    Probe::Out(sent) if now.since(sent) >= DOWN_AFTER => self.give_up_on_silence(now),
+                    Probe::Out(sent) if now.since(sent) >= SUSPECT_AFTER => {
+                        self.suspect("a probe is not answered", now)
+                    }
+                    Probe::Idle(_) | Probe::Out(_) => {}
+                }
+                if list {
+                    self.give(Order::List, Purpose::Reconcile(now));
+                    self.give(Order::Load, Purpose::Load);
+                }
+            }
+        }
+    }
+
+    /// The life is over although no link says so.
+    fn give_up_on_silence(&mut self, now: Nanos) {
+        self.adapter.handle(Input::Stop, now);
+    }
+
+    fn suspect(&mut self, why: &str, now: Nanos) {
+        if self.condition.note.is_none() {
+            self.condition.note = Some(why.to_owned());
+            self.say("server.suspect", format!("{why}; no new calls"), now);
+        }
+    }
+
+    pub(super) fn probed(&mut self, outcome: Outcome, now: Nanos) {
+        let Life::Good { probe, .. } = &mut self.condition.state else { return };
+        let Ok(Done::Probed(answers)) = outcome else { return };
+        *probe = Probe::Idle(now + PROBE_EVERY);
+        let management = answers.iter().filter(|probed| probed.interface != Interface::Sip);
+        let silent = management.filter_map(|probed| probed.answered.as_ref().err()).next().cloned();
+        if let Some(sip) = answers.iter().find(|probed| probed.interface == Interface::Sip) {
+            if sip.answered.is_ok() {
+                (self.condition.sip_was_heard, self.condition.sip_misses) = (true, 0);
+            } else {
+                self.condition.sip_misses += 1;
+            }
+        }
+        self.interfaces = answers
+            .into_iter()
+            .map(|probed| InterfaceView {
+                interface: probed.interface.as_str().to_owned(),
+                up: probed.answered.is_ok(),
+                // To a tenth of a millisecond, so that a view changes only when something did.
+                answered_ms: probed
+                    .answered
+                    .as_ref()
+                    .ok()
+                    .map(|time| (time.as_secs_f64() * 1e4).round() / 10.0),
+                why: probed.answered.err(),
+            })
+            .collect();
+        // A server whose SIP is dead but whose port answers is dead (design section 6); one whose SIP was never heard
+        // may simply not be reachable from here.
+        let sip_died = self.condition.sip_was_heard && self.condition.sip_misses >= SIP_MISSES_MAX;
+        match silent {
+            Some(why) => self.suspect(&why, now),
+            None if sip_died => self.suspect("SIP is not answered any more", now),
+            None => {
+                if self.condition.note.take().is_some() {
+                    self.say("server.up", "answers again".to_owned(), now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn warn(&mut self, warning: Warning, now: Nanos) {
+        if !self.warnings.iter().any(|known| known.code == warning.code) {
+            tracing::warn!(server = %self.spec.name, code = warning.code, "{}", warning.text);
+            self.say("server.warning", warning.text.clone(), now);
+            self.warnings.push(warning);
+        }
+    }
+
+    pub(super) fn retire(&mut self, world: &mut World<Self>) {
+        let now = at(world);
+        self.stopping = true;
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for call in calls {
+            self.input(call, CallInput::Abandoned, now);
+        }
+        self.adapter.handle(Input::Stop, now);
+        self.drive(world);
+        self.shared.board.forget_server(&self.spec.name);
+        world.stop();
+    }
+
+    // --- looking at it ---
+
+    pub(super) fn inspect(&mut self, answer: Answer<TestReport>, world: &mut World<Self>) {
+        if self.condition.takes_calls() {
+            self.give(Order::Inspect, Purpose::Inspect(world.now(), answer));
+            return;
+        }
+        let why = self.condition.note.clone().unwrap_or_else(|| "still connecting".to_owned());
+        let reachable = why.contains("login refused");
+        let fix = if reachable {
+            format!(
+                "check user and secret: ifbus add sip {} {} --auth user=...,secret=prompt",
+                self.spec.name, self.spec.kind
+            )
+        } else {
+            format!(
+                "check that {} listens and lets this host in: ifbus setup {}",
+                self.spec.settings.host, self.spec.kind
+            )
+        };
+        let finding =
+            Finding { area: "management".to_owned(), verdict: Verdict::Fail, text: why, fix: Some(fix) };
+        let skipped = Finding {
+            area: "everything else".to_owned(),
+            verdict: Verdict::Skip,
+            text: "needs the management interface".to_owned(),
+            fix: None,
+        };
+        let server = self.spec.name.clone();
+        answer.give(TestReport {
+            server,
+            ok: false,
+            reachable,
+            findings: vec![finding, skipped],
+            took_s: 0.0,
+        });
+    }
+
+    pub(super) fn inspected(
+        &mut self,
+        outcome: Outcome,
+        began: Duration,
+        answer: Answer<TestReport>,
+        now: Nanos,
+    ) {
+        let findings = match outcome {
+            Ok(Done::Inspected(findings)) => findings,
+            Ok(_) => Vec::new(),
+            Err(refused) => vec![Finding {
+                area: "management".to_owned(),
+                verdict: Verdict::Fail,
+                text: refused.to_string(),
+                fix: Some(format!("try again: ifbus test sip {}", self.spec.name)),
+            }],
+        };
+        let ok = findings.iter().all(|finding| finding.verdict != Verdict::Fail);
+        let took_s = (now.since_start().saturating_sub(began)).as_secs_f64();
+        answer.give(TestReport { server: self.spec.name.clone(), ok, reachable: true, findings, took_s });
+    }
+
+    pub(super) fn view(&self, _now: Nanos) -> ServerView {
+        let (up_since, next_try) = match self.condition.state {
+            Life::Good { since, .. } => (Some(self.shared.clock.at(since.since_start())), None),
+            Life::Over { until } => (None, Some(self.shared.clock.at(until.since_start()))),
+            Life::Beginning => (None, None),
+        };
+        let note = self.condition.note.as_ref().map(|note| match next_try {
+            Some(at) => format!("{note}; next try at {}", at.strftime("%H:%M:%S")),
+            None => note.clone(),
+        });
+        ServerView {
+            name: self.spec.name.clone(),
+            object: "server".to_owned(),
+            kind: self.spec.kind,
+            host: self.spec.settings.host.clone(),
+            port: self.spec.settings.port.unwrap_or_default(),
+            origin: self.spec.origin,
+            version: self.version.clone(),
+            state: self.condition.state(),
+            note,
+            interfaces: self.interfaces.clone(),
+            calls: u32::try_from(self.calls.len()).unwrap_or(u32::MAX),
+            foreign: self.foreign,
+            capacity: self.spec.capacity,
+            cps_max: self.spec.cps,
+            link: LinkView { epoch: self.epoch.0, up_since },
+            warnings: self
+                .warnings
+                .iter()
+                .map(|warning| WarningView { code: warning.code.to_owned(), text: warning.text.clone() })
+                .collect(),
+        }
+    }
+
+    /// An event of the server itself.
+    pub(super) fn say(&self, kind: &str, text: String, now: Nanos) {
+        let mut fact = Fact::new(kind, self.shared.clock.at(now.since_start()), text);
+        fact.server = Some(self.spec.name.clone());
+        fact.epoch = Some(self.epoch.0);
+        self.shared.journal.append(fact);
+    }
+}

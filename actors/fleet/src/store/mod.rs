@@ -1,0 +1,232 @@
+//! What has to survive us: one SQLite file, one writer thread, changes written in batches.
+//!
+//! Written before the wire hears of it: the goal of a verb of several steps. Written soon after: calls, so that one
+//! that ends while we are dead is still closed. Not written: who is on which leg; the servers' own lists say so.
+//!
+//! WAL with `synchronous = NORMAL` survives `kill -9` without an fsync for each commit (design section 5).
+
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+
+use ifbus_call::{CallId, Goal, InstanceId, ServerName};
+use rusqlite::Connection;
+
+use crate::view::CallView;
+
+/// Changes written in one transaction at most.
+const BATCH_MAX: usize = 512;
+/// Changes that may wait; beyond it what must be written first is refused, and notes are dropped.
+const WAITING_MAX: usize = 20_000;
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be opened or read.
+    #[error("the store {path} cannot be used: {source}")]
+    Sqlite {
+        /// Which file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The file was written by a newer ifbus.
+    #[error(
+        "the store {path} has schema {found}, this ifbus knows {known}: use a newer ifbus or another data folder"
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// A row is not readable.
+    #[error("the store {path} holds a damaged row: {what}")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Which row.
+        what: String,
+    },
+}
+
+/// One thing to write.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A call that lives.
+    Call(Box<CallView>),
+    /// A call that is over.
+    Ended(CallId),
+    /// The goal of a call; nothing to forget it.
+    Goal(CallId, Option<Goal>),
+    /// A server that was added, as text of the surface that added it.
+    Server(ServerName, String),
+    /// A server that was removed.
+    NoServer(ServerName),
+}
+
+/// What was found at the start.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// Calls that were not over.
+    pub calls: Vec<CallView>,
+    /// Goals of verbs of several steps.
+    pub goals: std::collections::BTreeMap<CallId, Goal>,
+    /// Servers that were added, as they were written.
+    pub servers: Vec<(ServerName, String)>,
+}
+
+/// What is told when a change was written, or could not be.
+pub type Written = Box<dyn FnOnce(bool) + Send>;
+
+/// The store, as actors hold it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    writer: Option<Writer>,
+}
+
+#[derive(Clone, Debug)]
+struct Writer {
+    changes: Sender<Job>,
+    waiting: Arc<AtomicUsize>,
+    failing: Arc<AtomicBool>,
+}
+
+enum Job {
+    Write(Change, Option<Written>),
+    Stop,
+}
+
+/// The writer thread; ends when this is dropped, after what waits was written.
+#[derive(Debug)]
+pub struct WriterThread {
+    changes: Sender<Job>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Store {
+    /// A store that keeps nothing and is always well: for simulations and the demo.
+    #[must_use]
+    pub const fn forgetful() -> Self {
+        Self { writer: None }
+    }
+
+    /// Opens or makes the file, reads what is there, starts the writer. `fresh` becomes the id of a new installation.
+    ///
+    /// # Errors
+    /// The file cannot be used, or is of a newer ifbus.
+    pub fn open(
+        path: &Path,
+        fresh: InstanceId,
+    ) -> Result<(Self, WriterThread, InstanceId, Remembered), StoreError> {
+        let sqlite = |source| StoreError::Sqlite { path: path.to_owned(), source };
+        let connection = Connection::open(path).map_err(sqlite)?;
+        schema::prepare(&connection, path)?;
+        let instance = schema::instance(&connection, fresh).map_err(sqlite)?;
+        let remembered = schema::read(&connection, path)?;
+        let (changes, jobs) = mpsc::channel();
+        let writer = Writer { changes: changes.clone(), waiting: Arc::default(), failing: Arc::default() };
+        let (waiting, failing) = (Arc::clone(&writer.waiting), Arc::clone(&writer.failing));
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || write(connection, &jobs, &waiting, &failing))
+            .expect("a thread can be started at the start");
+        Ok((
+            Self { writer: Some(writer) },
+            WriterThread { changes, thread: Some(thread) },
+            instance,
+            remembered,
+        ))
+    }
+
+    /// Whether what must be written first would be written now.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.writer.as_ref().is_none_or(|writer| {
+            !writer.failing.load(Ordering::Relaxed) && writer.waiting.load(Ordering::Relaxed) < WAITING_MAX
+        })
+    }
+
+    /// Writes soon. Dropped, with a warning, when too much waits: nothing depends on it but the record.
+    pub fn note(&self, change: Change) {
+        if self.is_well() {
+            self.send(change, None);
+        } else if self
+            .writer
+            .as_ref()
+            .is_some_and(|writer| writer.waiting.load(Ordering::Relaxed) < WAITING_MAX)
+        {
+            // A failing disk is tried with notes, so that it is seen to be well again.
+            self.send(change, None);
+        } else {
+            tracing::warn!("the store is overloaded, a note was dropped");
+        }
+    }
+
+    /// Writes now; `written` is told, on the writer's thread, when it is on the disk.
+    pub fn write(&self, change: Change, written: Written) {
+        if self.writer.is_none() {
+            written(true);
+        } else if self.is_well() {
+            self.send(change, Some(written));
+        } else {
+            written(false);
+        }
+    }
+
+    fn send(&self, change: Change, written: Option<Written>) {
+        let Some(writer) = &self.writer else { return };
+        writer.waiting.fetch_add(1, Ordering::Relaxed);
+        if let Err(mpsc::SendError(Job::Write(_, Some(written)))) =
+            writer.changes.send(Job::Write(change, written))
+        {
+            written(false);
+        }
+    }
+}
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        // The thread may have ended; then there is nothing to stop.
+        let _ = self.changes.send(Job::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write(mut connection: Connection, jobs: &Receiver<Job>, waiting: &AtomicUsize, failing: &AtomicBool) {
+    let mut stopping = false;
+    while !stopping {
+        let Ok(first) = jobs.recv() else { return };
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Write(change, written) => batch.push((change, written)),
+                Job::Stop => stopping = true,
+            }
+            next = if batch.len() < BATCH_MAX { jobs.try_recv().ok() } else { None };
+        }
+        let result = schema::apply(&mut connection, batch.iter().map(|(change, _)| change));
+        let well = result.is_ok();
+        if let Err(error) = &result
+            && !failing.load(Ordering::Relaxed)
+        {
+            tracing::error!(%error, "the store cannot be written");
+        }
+        failing.store(!well, Ordering::Relaxed);
+        waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+        for written in batch.into_iter().filter_map(|(_, written)| written) {
+            written(well);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The tables, and how changes become rows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ifbus_call::{CallId, Goal, InstanceId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Change, Remembered, StoreError};
+
+/// The schema this ifbus writes. A file with a greater number is refused.
+const SCHEMA: i64 = 1;
+
+/// Sets the file up; a file of a newer ifbus is left alone.
+pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let sqlite = |source| StoreError::Sqlite { path: path.to_owned(), source };
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    if found > SCHEMA {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: SCHEMA });
+    }
+    connection
+        .execute_batch(&format!(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = NORMAL;
+             PRAGMA busy_timeout = 5000;
+             CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS calls (id TEXT PRIMARY KEY, view TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS goals (call TEXT PRIMARY KEY, goal TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS servers (name TEXT PRIMARY KEY, spec TEXT NOT NULL) STRICT;
+             PRAGMA user_version = {SCHEMA};"
+        ))
+        .map_err(sqlite)
+}
+
+/// The id of this installation; `fresh` if there was none.
+pub(super) fn instance(connection: &Connection, fresh: InstanceId) -> rusqlite::Result<InstanceId> {
+    let found: Option<String> = connection
+        .query_row("SELECT value FROM meta WHERE key = 'instance'", [], |row| row.get(0))
+        .optional()?;
+    if let Some(instance) = found.and_then(|text| text.parse().ok()) {
+        return Ok(instance);
+    }
+    connection
+        .execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('instance', ?1)", [fresh.to_string()])?;
+    Ok(fresh)
+}
+
+/// Everything that was written and not forgotten.
+pub(super) fn read(connection: &Connection, path: &Path) -> Result<Remembered, StoreError> {
+    let sqlite = |source| StoreError::Sqlite { path: path.to_owned(), source };
+    let pairs = |query: &str| -> Result<Vec<(String, String)>, StoreError> {
+        let mut statement = connection.prepare(query).map_err(sqlite)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(sqlite)
+    };
+    let damaged = |what: String| StoreError::Damaged { path: path.to_owned(), what };
+    let mut calls = Vec::new();
+    for (id, view) in pairs("SELECT id, view FROM calls ORDER BY id")? {
+        calls.push(serde_json::from_str(&view).map_err(|error| damaged(format!("call {id}: {error}")))?);
+    }
+    let mut goals: BTreeMap<CallId, Goal> = BTreeMap::new();
+    for (id, goal) in pairs("SELECT call, goal FROM goals ORDER BY call")? {
+        let call = id.parse().map_err(|error| damaged(format!("goal of {id}: {error}")))?;
+        goals.insert(
+            call,
+            serde_json::from_str(&goal).map_err(|error| damaged(format!("goal of {id}: {error}")))?,
+        );
+    }
+    let mut servers = Vec::new();
+    for (name, spec) in pairs("SELECT name, spec FROM servers ORDER BY name")? {
+        servers.push((name.parse().map_err(|error| damaged(format!("server {name}: {error}")))?, spec));
+    }
+    Ok(Remembered { calls, goals, servers })
+}
+
+/// Writes a batch in one transaction.
+pub(super) fn apply<'a>(
+    connection: &mut Connection,
+    changes: impl Iterator<Item = &'a Change>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for change in changes {
+        match change {
+            Change::Call(view) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO calls (id, view) VALUES (?1, ?2)")?
+                .execute(params![view.id.to_string(), as_json(view)])?,
+            Change::Ended(call) => {
+                let id = call.to_string();
+                transaction.prepare_cached("DELETE FROM goals WHERE call = ?1")?.execute([&id])?;
+                transaction.prepare_cached("DELETE FROM calls WHERE id = ?1")?.execute([&id])?
+            }
+            Change::Goal(call, Some(goal)) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO goals (call, goal) VALUES (?1, ?2)")?
+                .execute(params![call.to_string(), as_json(goal)])?,
+            Change::Goal(call, None) => transaction
+                .prepare_cached("DELETE FROM goals WHERE call = ?1")?
+                .execute([call.to_string()])?,
+            Change::Server(name, spec) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO servers (name, spec) VALUES (?1, ?2)")?
+                .execute(params![name.as_str(), spec])?,
+            Change::NoServer(name) => {
+                transaction.prepare_cached("DELETE FROM servers WHERE name = ?1")?.execute([name.as_str()])?
+            }
+        };
+    }
+    transaction.commit()
+}
+
+fn as_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("our own types have text keys only")
+}
