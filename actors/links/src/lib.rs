@@ -1,7 +1,114 @@
 //! What moves the bytes between ifbus and the servers.
 //!
-//! Not here: what the bytes mean. Read [`network`] first: all that the fleet knows of this crate.
+//! Not here: what the bytes mean, when a link is opened again. A link is opened once, reports what comes, and ends.
+//!
+//! Read [`network`] first: all that the fleet knows of this crate. Then [`Sockets`], the real thing.
 
+mod http;
 pub mod network;
+mod outbox;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod udp;
+mod websocket;
+
+use std::time::Duration;
+
+use ifbus_adapters::adapter::{Endpoint, HttpRequest, LinkError, LinkId, RequestId};
+use tokio::task::{AbortHandle, spawn_local};
 
 pub use network::{Link, Network, Pending, Report, Sink};
+
+use outbox::{Outbox, outbox};
+
+/// How long a connection may take to come up. A host that is switched off answers nothing at all.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How much is read at once: a busy server's events of several milliseconds (docs/benchmarks.md).
+const READ_BYTES: usize = 64 * 1024;
+/// How much may wait to be sent before the peer counts as not reading.
+const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Real sockets on the thread they are used from, which must run an actix system or a tokio `LocalSet`.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    http: http::Client,
+}
+
+impl Network for Sockets {
+    fn open(&self, id: LinkId, endpoint: Endpoint, sink: Sink) -> Box<dyn Link> {
+        let (outbox, mail) = outbox(WAITING_BYTES_MAX);
+        let client = self.http.clone();
+        let task = spawn_local(async move {
+            let why = match endpoint {
+                Endpoint::Tcp { host, port } => stream::run(id, &host, port, mail, &sink).await,
+                Endpoint::Udp { host, port } => udp::run(id, &host, port, mail, &sink).await,
+                Endpoint::WebSocket { host, port, path, basic, message_max } => {
+                    let to =
+                        websocket::To { host: &host, port, path: &path, basic: basic.as_ref(), message_max };
+                    websocket::run(id, &client, to, mail, &sink).await
+                }
+            };
+            sink(Report::Closed(id, why));
+        });
+        Box::new(Open { outbox, task: task.abort_handle() })
+    }
+
+    fn request(&self, id: RequestId, http: HttpRequest, sink: Sink) -> Box<dyn Pending> {
+        let client = self.http.clone();
+        let task = spawn_local(async move {
+            let reply = client.ask(http).await;
+            sink(Report::Http(id, reply));
+        });
+        Box::new(UnderWay { task: task.abort_handle() })
+    }
+}
+
+/// A link; dropped, it is closed.
+struct Open {
+    outbox: Outbox,
+    task: AbortHandle,
+}
+
+impl Link for Open {
+    fn send(&self, bytes: Vec<u8>) {
+        self.outbox.put(bytes);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A request; dropped, it is given up.
+struct UnderWay {
+    task: AbortHandle,
+}
+
+impl Pending for UnderWay {}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// An error of the system in our words.
+fn link_error(error: &std::io::Error) -> LinkError {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::ConnectionRefused => LinkError::Refused,
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => LinkError::Reset,
+        ErrorKind::TimedOut => LinkError::TimedOut,
+        ErrorKind::UnexpectedEof => LinkError::Closed,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => LinkError::NoRoute(error.to_string()),
+        _ => LinkError::Other(error.to_string()),
+    }
+}
+
+/// A host as part of a URL: an IPv6 address goes into brackets.
+fn in_url(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
+}

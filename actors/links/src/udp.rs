@@ -1,0 +1,46 @@
+//! A UDP socket that talks to one peer. Each message is a datagram.
+
+use ifbus_adapters::adapter::{LinkError, LinkId};
+use tokio::net::{UdpSocket, lookup_host};
+
+use crate::outbox::Mail;
+use crate::{Report, Sink, link_error};
+
+/// The largest datagram there is.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+
+/// Runs the socket to its end and says why it ended.
+pub(crate) async fn run(id: LinkId, host: &str, port: u16, mut mail: Mail, sink: &Sink) -> LinkError {
+    let socket = match connect(host, port).await {
+        Ok(socket) => socket,
+        Err(why) => return why,
+    };
+    sink(Report::Opened(id));
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    loop {
+        tokio::select! {
+            biased;
+            received = socket.recv(&mut buffer) => match received {
+                Ok(count) => sink(Report::Bytes(id, buffer[..count].to_vec())),
+                // A refusal by the peer's host is an answer of its own: the next datagram may arrive.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
+                Err(error) => return link_error(&error),
+            },
+            message = mail.next() => {
+                // A datagram that cannot be sent is a datagram that is lost: the peer's silence will tell.
+                if let Err(error) = socket.send(&message).await {
+                    tracing::debug!(%error, "a datagram was not sent");
+                }
+            }
+        }
+    }
+}
+
+async fn connect(host: &str, port: u16) -> Result<UdpSocket, LinkError> {
+    let mut addresses = lookup_host((host, port)).await.map_err(|error| link_error(&error))?;
+    let peer = addresses.next().ok_or_else(|| LinkError::NoRoute(format!("{host} has no address")))?;
+    let any = if peer.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
+    let socket = UdpSocket::bind(any).await.map_err(|error| link_error(&error))?;
+    socket.connect(peer).await.map_err(|error| link_error(&error))?;
+    Ok(socket)
+}
