@@ -7,6 +7,7 @@
 mod http;
 pub mod network;
 mod outbox;
+pub mod simulated;
 mod stream;
 #[cfg(test)]
 mod tests;
