@@ -3,6 +3,9 @@
 //! Actors write, everybody reads; a view is a whole value and never half new. Decisions are not made from here, with one
 //! exception: a server's actor that is born again finds here which calls it had.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 

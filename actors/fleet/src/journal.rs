@@ -3,6 +3,9 @@
 //! A reader that falls behind is told how many events it missed; other readers and the writers never notice. Nothing
 //! here is durable: after a restart a new boot begins.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,1 +1,139 @@
+//! What is written comes back; what cannot be written is said.
 
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ifbus_call::{CallId, Goal, InstanceId, LegId};
+
+use super::{Change, Store, StoreError};
+use crate::view::{CallView, Status};
+
+const GUARD: Duration = Duration::from_secs(20);
+
+/// A folder of the test's own, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ifbus-store-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("ifbus.db")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn view(id: CallId) -> CallView {
+    CallView {
+        id,
+        object: "call".into(),
+        status: Status::InProgress,
+        from: "1001".parse().unwrap(),
+        to: "1002".parse().unwrap(),
+        server: Some("pbx1".parse().unwrap()),
+        legs: vec![],
+        cause: None,
+        attempts: vec![],
+        held: false,
+        verb: None,
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        ringing_at: None,
+        answered_at: None,
+        ended_at: None,
+        duration_s: None,
+        seq: 3,
+    }
+}
+
+fn written(store: &Store, change: Change) -> bool {
+    let (sender, receiver) = mpsc::channel();
+    store.write(change, Box::new(move |well| sender.send(well).unwrap()));
+    receiver.recv_timeout(GUARD).unwrap()
+}
+
+#[test]
+fn what_was_written_is_there_after_a_restart() {
+    let folder = Folder::new("restart");
+    let id = CallId::new(1, 2);
+    let goal = Goal::Consult { asks: LegId(1), waits: LegId(2), target: LegId(3) };
+    {
+        let (store, _thread, instance, found) = Store::open(&folder.file(), InstanceId(7)).unwrap();
+        assert_eq!((instance, found.calls.len()), (InstanceId(7), 0));
+        store.note(Change::Call(Box::new(view(id))));
+        store.note(Change::Server("pbx1".parse().unwrap(), "{}".into()));
+        assert!(written(&store, Change::Goal(id, Some(goal.clone()))));
+    }
+    let (_store, _thread, instance, found) = Store::open(&folder.file(), InstanceId(8)).unwrap();
+    assert_eq!(instance, InstanceId(7), "the installation keeps its id");
+    assert_eq!(found.calls, [view(id)]);
+    assert_eq!(found.goals.get(&id), Some(&goal));
+    assert_eq!(found.servers.len(), 1);
+}
+
+#[test]
+fn an_ended_call_is_forgotten_with_its_goal() {
+    let folder = Folder::new("ended");
+    let id = CallId::new(1, 2);
+    {
+        let (store, _thread, ..) = Store::open(&folder.file(), InstanceId(7)).unwrap();
+        store.note(Change::Call(Box::new(view(id))));
+        store.note(Change::Goal(id, Some(Goal::Talk { a: LegId(1), b: LegId(2) })));
+        assert!(written(&store, Change::Ended(id)));
+    }
+    let (.., found) = Store::open(&folder.file(), InstanceId(7)).unwrap();
+    assert_eq!((found.calls.len(), found.goals.len()), (0, 0));
+}
+
+#[test]
+fn a_file_of_a_newer_ifbus_is_refused_and_left_alone() {
+    let folder = Folder::new("newer");
+    let connection = rusqlite::Connection::open(folder.file()).unwrap();
+    connection.execute_batch("PRAGMA user_version = 99").unwrap();
+    drop(connection);
+    let error = Store::open(&folder.file(), InstanceId(7)).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_store_is_refused() {
+    let folder = Folder::new("garbage");
+    std::fs::write(folder.file(), vec![7; 4096]).unwrap();
+    assert!(matches!(Store::open(&folder.file(), InstanceId(7)), Err(StoreError::Sqlite { .. })));
+}
+
+#[test]
+fn a_store_that_cannot_write_says_so_and_recovers() {
+    let folder = Folder::new("failing");
+    let (store, _thread, ..) = Store::open(&folder.file(), InstanceId(7)).unwrap();
+    let id = CallId::new(1, 2);
+    let saboteur = rusqlite::Connection::open(folder.file()).unwrap();
+    saboteur.execute_batch("ALTER TABLE goals RENAME TO elsewhere").unwrap();
+    assert!(!written(&store, Change::Goal(id, Some(Goal::End))));
+    assert!(!store.is_well());
+    assert!(!written(&store, Change::Goal(id, Some(Goal::End))), "refused at once while it fails");
+    saboteur.execute_batch("ALTER TABLE elsewhere RENAME TO goals").unwrap();
+    store.note(Change::Call(Box::new(view(id))));
+    let recovered = (0..2_000).any(|_| {
+        std::thread::yield_now();
+        store.is_well() || {
+            std::thread::park_timeout(Duration::from_millis(10));
+            store.is_well()
+        }
+    });
+    assert!(recovered && written(&store, Change::Goal(id, Some(Goal::End))));
+}
+
+#[test]
+fn a_forgetful_store_is_always_well() {
+    let store = Store::forgetful();
+    assert!(store.is_well() && written(&store, Change::Ended(CallId::new(1, 1))));
+}
