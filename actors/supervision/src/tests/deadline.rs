@@ -52,6 +52,8 @@ fn a_canceled_timer_or_future_is_silent() {
             canceled.iter().for_each(crate::Task::cancel);
         });
         ask(&actor, start).await.unwrap();
+        tokio::time::sleep(SECOND / 2).await;
+        assert_eq!(universe.kernel().tasks(), 1, "a canceled future is gone, not only silent");
 
         tokio::time::sleep(SECOND * 2).await;
         assert_eq!(actor.observe(LONG).await, Ok(10));

@@ -111,14 +111,16 @@ fn one_actor_more_changes_no_others_chance() {
             for number in 0..crowd {
                 puppet(universe.kernel(), &format!("other-{number}"), Script::default());
             }
-            let actor = puppet(universe.kernel(), "a", Script { log: log.clone(), ..Script::default() });
-            let draw = deed(|puppet, world| {
-                let number: u64 = world.rng().random();
-                puppet.log.note(number.to_string());
-            });
-            ask(&actor, draw).await.unwrap();
+            for name in ["a", "b"] {
+                let actor = puppet(universe.kernel(), name, Script::default());
+                let drawn = log.clone();
+                let draw = deed(move |_, world| drawn.note(world.rng().random::<u64>().to_string()));
+                ask(&actor, draw).await.unwrap();
+            }
         });
         log.take()
     }
-    assert_eq!(draws(0), draws(9));
+    let alone = draws(0);
+    assert_eq!(alone, draws(9));
+    assert_ne!(alone[0], alone[1], "each actor has its own chance");
 }

@@ -306,6 +306,40 @@ fn stopping_goes_last_to_first_and_answers_everyone() {
 }
 
 #[test]
+fn a_stopping_actor_runs_no_future_while_its_children_stop() {
+    Universe::run(1, async |universe| {
+        let (log, family) = (Log::default(), Family::default());
+        let script = parent_of_three(&log, &family, Strategy::OneForOne, false);
+        let parent = puppet(universe.kernel(), "p", script);
+        running(&parent).await;
+        settled(&family).await;
+        let ticking = deed(|puppet, world| {
+            let log = puppet.log.clone();
+            world.run(std::future::poll_fn(move |context| {
+                log.note("tick");
+                context.waker().wake_by_ref();
+                std::task::Poll::Pending
+            }));
+        });
+        ask(&parent, ticking).await.unwrap();
+        while !log.take().contains(&"tick".to_owned()) {
+            tokio::task::yield_now().await;
+        }
+
+        parent.tell(deed(|puppet, world| {
+            puppet.log.note("told to stop");
+            world.stop();
+        }));
+        parent.stopped().await;
+
+        let lines = log.take();
+        let told = lines.iter().position(|line| line == "told to stop").unwrap();
+        let expected = ["p/three dropped", "p/two dropped", "p/one dropped", "p dropped"];
+        assert_eq!(lines[told + 1..], expected);
+    });
+}
+
+#[test]
 fn an_actor_at_rest_is_stopped_at_once() {
     Universe::run(1, async |universe| {
         universe.expect_panic("boom");
