@@ -1,1 +1,14 @@
-//! Simulated servers and phones.
+//! Simulated servers and phones: sans-IO machines that behave as the real ones were seen to behave,
+//! ugly parts included, each with a shell for real sockets.
+//!
+//! Not here: anything that ifbus itself uses to talk to a server. A double has its own parsers and
+//! encoders, so that one misreading cannot hide on both sides.
+//!
+//! Start with [`phone`] for what a far end does, [`asterisk`] for the machine and its contract, and
+//! [`socket`] for the form that listens on real ports.
+
+pub mod asterisk;
+mod digest;
+pub mod phone;
+mod random;
+pub mod socket;

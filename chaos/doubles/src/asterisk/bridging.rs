@@ -1,0 +1,259 @@
+//! Bridges: joining, leaving, what becomes of the one who is left behind.
+
+use super::channels::{After, Bridge};
+use super::happening::Happening;
+use super::world::World;
+
+/// Why a Bridge action fails after its channels were found.
+pub(super) struct Unjoinable {
+    /// Name of the second channel.
+    pub(super) second: String,
+}
+
+impl World {
+    pub(super) fn partner(&self, id: &str) -> Option<String> {
+        let bridge = self.bridges.get(self.channels.get(id)?.bridge.as_ref()?)?;
+        bridge.members.iter().find(|member| *member != id).cloned()
+    }
+
+    fn open_bridge(&mut self) -> String {
+        let may_be_native = !self.suspended.contains("native_rtp");
+        let (id, created) = (self.random.uuid(), self.now);
+        let bridge = Bridge { id: id.clone(), members: vec![], created, native: false, may_be_native };
+        let told = self.bridge_event("BridgeCreate", "BridgeCreated", &bridge);
+        self.tell(told);
+        self.bridges.insert(id.clone(), bridge);
+        id
+    }
+
+    fn enter(&mut self, bridge: &str, id: &str) -> Happening {
+        let bridge = self.bridges.get_mut(bridge).expect("a bridge is entered while it is open");
+        bridge.members.push(id.to_owned());
+        bridge.native = bridge.members.len() == 2 && bridge.may_be_native;
+        let bridge = bridge.clone();
+        let channel = self.channels.get_mut(id).expect("only live channels enter");
+        channel.bridge = Some(bridge.id.clone());
+        // The technology changes after the second has entered, so the news still says simple_bridge.
+        self.bridge_member(
+            "BridgeEnter",
+            "ChannelEnteredBridge",
+            &Bridge { native: false, ..bridge },
+            &self.channels[id],
+        )
+    }
+
+    /// Takes a channel out of its bridge; `settled` when the bridge has had time to notice that it is
+    /// no longer a pair.
+    fn leave(&mut self, id: &str, settled: bool) -> Option<Happening> {
+        let channel = self.channels.get_mut(id)?;
+        let bridge_id = channel.bridge.take()?;
+        let bridge = self.bridges.get_mut(&bridge_id)?;
+        bridge.members.retain(|member| member != id);
+        let bridge_now = bridge.clone();
+        if settled {
+            bridge.native = false;
+        }
+        Some(self.bridge_member("BridgeLeave", "ChannelLeftBridge", &bridge_now, &self.channels[id]))
+    }
+
+    fn close_bridge(&mut self, bridge: &str) -> Option<Happening> {
+        let bridge = self.bridges.remove(bridge)?;
+        Some(self.bridge_event("BridgeDestroy", "BridgeDestroyed", &bridge))
+    }
+
+    /// Leaves the application or the bridge a channel is in, on its way to another bridge. The partner
+    /// that is left behind is handed back.
+    fn yank(&mut self, id: &str) -> (Vec<Happening>, Option<(String, String)>) {
+        let left = self.partner(id).zip(self.channels[id].bridge.clone());
+        if let Some(left) = left {
+            let told = self.leave(id, true);
+            return (told.into_iter().collect(), Some(left));
+        }
+        if let Some(bridge) = self.channels[id].bridge.clone() {
+            let leave = self.leave(id, true);
+            let close = self.close_bridge(&bridge);
+            return ([leave, close].into_iter().flatten().collect(), None);
+        }
+        let music = self.leave_app_quietly(id);
+        let channel = self.channels.get_mut(id).expect("the caller looked it up");
+        if channel.after == After::Continue {
+            channel.place.priority += 1;
+        }
+        channel.created = self.now;
+        (music.into_iter().collect(), None)
+    }
+
+    /// The action Bridge. Every former partner is released.
+    pub(super) fn join(&mut self, a: &str, b: &str) -> Result<(), Unjoinable> {
+        let together =
+            self.channels[a].bridge.is_some() && self.channels[a].bridge == self.channels[b].bridge;
+        let second = self.channels[b].name.clone();
+        let bridge = self.open_bridge();
+        let (news, left_by_a) = self.yank(a);
+        let enter = self.enter(&bridge, a);
+        news.into_iter().chain([enter]).for_each(|told| self.tell(told));
+        if together {
+            self.tear(a, left_by_a, &bridge);
+            return Err(Unjoinable { second });
+        }
+        let (news, left_by_b) = self.yank(b);
+        news.into_iter().for_each(|told| self.tell(told));
+        let enter = self.enter(&bridge, b);
+        let (mut threads, left) = self.aftermath([left_by_a, left_by_b]);
+        threads.push(vec![enter]);
+        self.tell_at_once(threads);
+        self.run_all(left);
+        self.connect_lines(a, b);
+        Ok(())
+    }
+
+    /// A pair that is already together is joined again: both come out of it (sheet section 6).
+    fn tear(&mut self, a: &str, left: Option<(String, String)>, fresh: &str) {
+        let (mut threads, mut released) = self.aftermath([left, None]);
+        let leave = self.leave(a, true);
+        let close = self.close_bridge(fresh);
+        let news = self.released(a);
+        threads.push([leave, close].into_iter().flatten().chain(news).collect());
+        released.push(a.to_owned());
+        self.tell_at_once(threads);
+        self.run_all(released);
+    }
+
+    /// What becomes of partners that were left behind, as threads of news; and who may have to run on.
+    fn aftermath(&mut self, left: [Option<(String, String)>; 2]) -> (Vec<Vec<Happening>>, Vec<String>) {
+        let (mut threads, mut ids) = (vec![], vec![]);
+        for (partner, bridge) in left.into_iter().flatten() {
+            if let Some(told) = self.leave(&partner, true) {
+                self.tell(told);
+            }
+            threads.push(self.close_bridge(&bridge).into_iter().collect());
+            threads.push(self.released(&partner));
+            ids.push(partner);
+        }
+        (threads, ids)
+    }
+
+    /// Runs those on that were released and did not end.
+    fn run_all(&mut self, ids: Vec<String>) {
+        for id in ids {
+            if self.channels.get(&id).is_some_and(|c| c.bridge.is_none() && c.app.is_empty() && c.in_dialplan)
+            {
+                self.run(&id);
+            }
+        }
+    }
+
+    /// Each side learns whom it talks to.
+    fn connect_lines(&mut self, a: &str, b: &str) {
+        for (me, other) in [(b, a), (a, b)] {
+            let Some(caller) = self.channels.get(other).map(|c| c.caller.clone()) else { continue };
+            let Some(channel) = self.channels.get_mut(me) else { continue };
+            if channel.connected != caller && caller.number.is_some() {
+                channel.connected = caller;
+                let told = self.connected_line(&self.channels[me]);
+                self.tell(told);
+            }
+        }
+    }
+
+    /// A bridge with a ringing channel: succeeds late, and ends the Originate (sheet section 6).
+    pub(super) fn late_bridge(&mut self, a: &str, b: &str) {
+        if !self.channels.contains_key(a) || !self.channels.contains_key(b) {
+            return;
+        }
+        let mut responses = vec![];
+        for id in [a, b] {
+            let order = self.channels.get_mut(id).and_then(|c| c.originate.take());
+            responses.extend(order.map(|order| vec![self.originate_response(&order, id, None, 0)]));
+        }
+        // Both were found and are not together: the join cannot fail.
+        let _ = self.join(a, b);
+        self.tell_at_once(responses);
+    }
+
+    /// The callee of a Dial answered: both sides into one bridge, callee first.
+    pub(super) fn join_dialed(&mut self, callee: &str, caller: &str) {
+        let bridge = self.open_bridge();
+        for id in [callee, caller] {
+            let enter = self.enter(&bridge, id);
+            self.tell(enter);
+        }
+        self.connect_lines(callee, caller);
+    }
+
+    /// A channel ends that is in a bridge: it leaves first, its partner is released.
+    pub(super) fn dissolve(&mut self, id: &str, cause: u16, status: Option<u16>) {
+        let partner = self.partner(id);
+        let bridge = self.channels[id].bridge.clone();
+        let mut news: Vec<Happening> = self.leave(id, false).into_iter().collect();
+        news.extend(partner.as_ref().and_then(|partner| self.leave(partner, false)));
+        news.into_iter().for_each(|told| self.tell(told));
+        let close = bridge.and_then(|bridge| self.close_bridge(&bridge));
+        let gone = self.remove(id).map(|channel| self.hangup_event(&channel, cause, status));
+        let released = partner.as_ref().map(|partner| self.released(partner)).unwrap_or_default();
+        self.tell_at_once(vec![close.into_iter().collect(), gone.into_iter().collect(), released]);
+        self.run_all(partner.into_iter().collect());
+    }
+
+    /// Sends channels elsewhere in the dialplan: one, or two that leave together.
+    pub(super) fn redirect(&mut self, moves: Vec<(String, super::channels::Place)>) {
+        let bridge = self.channels[&moves[0].0].bridge.clone();
+        let mut alone = None;
+        for (id, place) in &moves {
+            alone = alone.or_else(|| self.partner(id).filter(|p| moves.iter().all(|(other, _)| other != p)));
+            let channel = self.channels.get_mut(id).expect("the caller looked them up");
+            channel.place = place.clone();
+            (channel.in_dialplan, channel.after) = (true, After::Continue);
+        }
+        let mut leavers: Vec<String> = moves.into_iter().map(|(id, _)| id).collect();
+        if self.random.chance(0.5) {
+            leavers.reverse();
+        }
+        let leaves: Vec<Happening> = leavers.iter().filter_map(|id| self.leave(id, false)).collect();
+        leaves.into_iter().for_each(|told| self.tell(told));
+        let mut threads: Vec<Vec<Happening>> = leavers.iter().map(|id| self.arrive(id)).collect();
+        if let Some(partner) = &alone {
+            let told = self.leave(partner, false);
+            threads.push(told.into_iter().chain(self.released(partner)).collect());
+        }
+        let close = bridge.and_then(|bridge| self.close_bridge(&bridge));
+        if alone.is_some() {
+            self.tell_at_once(threads);
+            close.into_iter().for_each(|told| self.tell(told));
+        } else {
+            threads.push(close.into_iter().collect());
+            self.tell_at_once(threads);
+        }
+        self.run_all(alone.into_iter().collect());
+    }
+
+    /// Runs a redirected channel and hands the news back.
+    fn arrive(&mut self, id: &str) -> Vec<Happening> {
+        let (ami, ari) = (std::mem::take(&mut self.ami), std::mem::take(&mut self.ari));
+        if self.channels[id].is_up() {
+            self.leave_app(id);
+            self.run(id);
+        } else {
+            self.redirected_while_ringing(id);
+        }
+        let ami = std::mem::replace(&mut self.ami, ami).into_iter();
+        let ari = std::mem::replace(&mut self.ari, ari).into_iter();
+        ami.map(|event| Happening { ami: Some(event), ari: None })
+            .chain(ari.map(|event| Happening { ami: None, ari: Some(event) }))
+            .collect()
+    }
+
+    /// Marks it answered and drops it (sheet section 6).
+    fn redirected_while_ringing(&mut self, id: &str) {
+        let order = self.channels.get_mut(id).and_then(|c| c.originate.take());
+        if let Some(order) = order {
+            let told = self.originate_response(&order, id, None, 0);
+            self.tell(told);
+        }
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        channel.state = super::channels::State::Up;
+        let told = self.newstate(&self.channels[id]);
+        self.tell(told);
+        self.end_in_dialplan(id, 16);
+    }
+}

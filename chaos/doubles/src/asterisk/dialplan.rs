@@ -1,0 +1,141 @@
+//! The dialplan: contexts, extensions, priorities. Data only; [`super::run`] executes it.
+
+use std::collections::BTreeMap;
+
+/// One priority of an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) label: Option<&'static str>,
+    pub(super) app: String,
+    pub(super) data: String,
+}
+
+type Extension = BTreeMap<u32, Step>;
+
+/// All contexts. Within one, plain extensions come before patterns, as `ShowDialPlan` lists them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dialplan {
+    contexts: BTreeMap<String, BTreeMap<(bool, String), Extension>>,
+}
+
+impl Dialplan {
+    /// The laboratory's dialplan, as far as the double can run it; without the context `ifbus` when
+    /// `ready` is false.
+    pub(super) fn lab(ready: bool) -> Self {
+        let mut plan = Dialplan::default();
+        plan.extension("internal", "_XXXX", &[("Dial", "PJSIP/${EXTEN},30,tT"), ("Hangup", "")]);
+        for context in ["internal", "from-trunk"] {
+            plan.extension(context, "602", &[("Answer", ""), ("MusicOnHold", "default")]);
+            plan.extension(context, "604", &[("Answer", ""), ("Wait", "3600")]);
+        }
+        if ready {
+            plan.ready();
+        }
+        plan
+    }
+
+    fn ready(&mut self) {
+        const MUSIC: &str = "${IF($[\"${IFBUS_MOH}\"=\"\"]?default:${IFBUS_MOH})},86400";
+        self.extension("ifbus", "hold", &[("Answer", ""), ("MusicOnHold", MUSIC), ("Hangup", "16")]);
+        self.extension("ifbus", "wait", &[("Answer", ""), ("Wait", "86400"), ("Hangup", "16")]);
+        let ringback = [("Answer", ""), ("Playtones", "ring"), ("Wait", "86400"), ("Hangup", "16")];
+        self.extension("ifbus", "ringback", &ringback);
+        self.extension("ifbus", "stay", &[("Answer", ""), ("Wait", "86400"), ("Goto", "loop")]);
+        let room = [("Answer", ""), ("ConfBridge", "${EXTEN:5},ifbus_bridge,ifbus_user"), ("Hangup", "")];
+        self.extension("ifbus", "_co[n]f-.", &room);
+        if let Some(step) = self.step_mut("ifbus", "stay", 2) {
+            step.label = Some("loop");
+        }
+    }
+
+    fn extension(&mut self, context: &str, exten: &str, steps: &[(&str, &str)]) {
+        for (priority, (app, data)) in (1..).zip(steps) {
+            self.add(context, exten, priority, app, data);
+        }
+    }
+
+    /// Sets one priority.
+    pub(super) fn add(&mut self, context: &str, exten: &str, priority: u32, app: &str, data: &str) {
+        let step = Step { label: None, app: app.to_owned(), data: data.to_owned() };
+        let key = (exten.starts_with('_'), exten.to_owned());
+        self.contexts.entry(context.to_owned()).or_default().entry(key).or_default().insert(priority, step);
+    }
+
+    /// Whether exactly this extension has exactly this priority.
+    pub(super) fn has(&self, context: &str, exten: &str, priority: u32) -> bool {
+        let key = (exten.starts_with('_'), exten.to_owned());
+        self.contexts.get(context).and_then(|c| c.get(&key)).is_some_and(|e| e.contains_key(&priority))
+    }
+
+    fn step_mut(&mut self, context: &str, exten: &str, priority: u32) -> Option<&mut Step> {
+        self.contexts.get_mut(context)?.get_mut(&(false, exten.to_owned()))?.get_mut(&priority)
+    }
+
+    /// The extension that `exten` leads to, by name or by pattern.
+    fn find(&self, context: &str, exten: &str) -> Option<&Extension> {
+        let context = self.contexts.get(context)?;
+        context.get(&(false, exten.to_owned())).or_else(|| {
+            context
+                .iter()
+                .find(|((pattern, name), _)| *pattern && matches(&name[1..], exten))
+                .map(|(_, extension)| extension)
+        })
+    }
+
+    /// The step to run, with `${EXTEN}` filled in.
+    pub(super) fn step(&self, context: &str, exten: &str, priority: u32) -> Option<Step> {
+        let mut step = self.find(context, exten)?.get(&priority)?.clone();
+        step.data = step.data.replace("${EXTEN}", exten);
+        Some(step)
+    }
+
+    /// The priority that carries a label.
+    pub(super) fn labelled(&self, context: &str, exten: &str, label: &str) -> Option<u32> {
+        let extension = self.find(context, exten)?;
+        extension.iter().find(|(_, step)| step.label == Some(label)).map(|(priority, _)| *priority)
+    }
+
+    /// Whether a call may be sent to this place.
+    pub(super) fn exists(&self, context: &str, exten: &str, priority: u32) -> bool {
+        self.step(context, exten, priority).is_some()
+    }
+
+    /// All steps of a context (or of one extension in it): name, priority, step. `None`: no such context.
+    pub(super) fn list(&self, context: &str, exten: Option<&str>) -> Option<Vec<(&str, u32, &Step)>> {
+        let context = self.contexts.get(context)?;
+        let extensions = context.iter().filter(|((_, name), _)| exten.is_none_or(|wanted| wanted == name));
+        Some(
+            extensions
+                .flat_map(|((_, name), steps)| steps.iter().map(move |(p, step)| (name.as_str(), *p, step)))
+                .collect(),
+        )
+    }
+
+    /// Everything that was added at run time is lost: what a reload of `pbx_config` does.
+    pub(super) fn reload(&mut self, ready: bool) {
+        *self = Dialplan::lab(ready);
+    }
+}
+
+/// Asterisk's pattern language, as far as the laboratory uses it: X, Z, N, [set], a final dot.
+fn matches(pattern: &str, exten: &str) -> bool {
+    let mut digits = exten.chars();
+    let mut rest = pattern.chars();
+    while let Some(letter) = rest.next() {
+        if letter == '.' {
+            return digits.next().is_some();
+        }
+        let Some(digit) = digits.next() else { return false };
+        let fits = match letter.to_ascii_uppercase() {
+            'X' => digit.is_ascii_digit(),
+            'Z' => ('1'..='9').contains(&digit),
+            'N' => ('2'..='9').contains(&digit),
+            '[' => rest.by_ref().take_while(|c| *c != ']').collect::<Vec<_>>().contains(&digit),
+            _ => letter == digit,
+        };
+        if !fits {
+            return false;
+        }
+    }
+    digits.next().is_none()
+}

@@ -1,0 +1,176 @@
+//! What phones do and hear in a call: hang-up, keys, hold, and sound worked out from the bridges.
+
+use std::collections::BTreeSet;
+
+use super::channels::{After, Channel, Party, Place, State};
+use super::world::{Timer, World};
+use crate::phone::{Act, Tone, plan::DIGIT};
+
+impl World {
+    /// Ids of the channels whose far end is this phone.
+    pub(super) fn legs_of(&self, number: &str) -> Vec<String> {
+        self.channels.values().filter(|c| c.number == number).map(|c| c.id.clone()).collect()
+    }
+
+    pub(super) fn heard(&self, number: &str) -> BTreeSet<Tone> {
+        let legs = self.channels.values().filter(|c| c.number == number && c.phone_up && c.is_up());
+        legs.filter(|leg| !leg.muted_out && !leg.phone_holds).flat_map(|leg| self.sound(leg)).collect()
+    }
+
+    fn sound(&self, leg: &Channel) -> BTreeSet<Tone> {
+        if leg.music {
+            return BTreeSet::from([Tone::HoldMusic]);
+        }
+        if leg.ringback && leg.bridge.is_none() {
+            return BTreeSet::from([Tone::Ringback]);
+        }
+        let Some(other) = self.partner(&leg.id).and_then(|id| self.channels.get(&id)) else {
+            return BTreeSet::new();
+        };
+        match other {
+            other if other.phone_holds => BTreeSet::from([Tone::HoldMusic]),
+            other if other.muted_in || !other.phone_up => BTreeSet::new(),
+            other => BTreeSet::from([Tone::of(&other.number)]),
+        }
+    }
+
+    pub(super) fn phone_acts(&mut self, id: &str, act: &Act) {
+        if self.sip_dead || !self.channels.get(id).is_some_and(|c| c.phone_up) {
+            return;
+        }
+        match act {
+            Act::HangUp => self.bye(id),
+            Act::Press(digits) => self.press(id, digits),
+            Act::Hold => self.phone_hold(id, true),
+            Act::Resume => self.phone_hold(id, false),
+        }
+    }
+
+    /// BYE without Reason.
+    fn bye(&mut self, id: &str) {
+        self.cancel_dialed(id);
+        let cause = self.profile.bye_request_cause.then_some(16);
+        let told = self.hangup_request(&self.channels[id], false, cause, None);
+        self.tell(told);
+        let channel = &self.channels[id];
+        let plain = self.profile.plain_bye_cause;
+        match (channel.bridge.is_some(), channel.in_dialplan) {
+            (true, _) => self.dissolve(id, 16, None),
+            (false, true) => self.end_in_dialplan(id, plain),
+            (false, false) => self.gone(id, plain, None),
+        }
+    }
+
+    /// The caller of a Dial is gone before the callee answered.
+    pub(super) fn cancel_dialed(&mut self, caller: &str) {
+        let callee = self.channels.values().find(|c| c.dialed_by.as_deref() == Some(caller) && !c.is_up());
+        if let Some(callee) = callee.map(|c| c.id.clone()) {
+            let told = self.dial("DialEnd", &self.channels[&callee], Some("CANCEL"));
+            self.tell(told);
+            self.gone(&callee, 16, None);
+        }
+    }
+
+    /// First digit now, the rest one by one. A native bridge passes digits on unseen (sheet section 6).
+    fn press(&mut self, id: &str, digits: &str) {
+        let mut rest = digits.chars();
+        let Some(digit) = rest.next() else { return };
+        let channel = &self.channels[id];
+        let native = channel.bridge.as_ref().and_then(|b| self.bridges.get(b)).is_some_and(|b| b.native);
+        let partner = self.partner(id);
+        if let Some(number) = partner.as_ref().map(|p| self.channels[p].number.clone()) {
+            self.witness(&number).digits.push(digit);
+        }
+        if !native {
+            self.digit_events(id, partner.as_deref(), digit);
+        }
+        if !rest.as_str().is_empty() {
+            self.after(DIGIT.0 + DIGIT.1, Timer::PhoneActs(id.to_owned(), Act::Press(rest.as_str().into())));
+        }
+    }
+
+    fn digit_events(&mut self, id: &str, partner: Option<&str>, digit: char) {
+        let legs = [(Some(id), "Received"), (partner, "Sent")];
+        for (leg, direction) in legs {
+            let Some(channel) = leg.and_then(|id| self.channels.get(id)) else { continue };
+            let told = self.dtmf_begin(channel, digit, direction);
+            self.tell(told);
+        }
+        for (leg, direction) in legs {
+            let Some(channel) = leg.and_then(|id| self.channels.get(id)) else { continue };
+            let told = self.dtmf_end(channel, digit, DIGIT.0.as_millis(), direction);
+            self.tell(told);
+        }
+    }
+
+    fn phone_hold(&mut self, id: &str, holds: bool) {
+        let Some(channel) = self.channels.get_mut(id).filter(|c| c.phone_holds != holds) else { return };
+        channel.phone_holds = holds;
+        let told = self.hold_event(&self.channels[id], holds);
+        self.tell(told);
+        if let Some(partner) = self.partner(id) {
+            let told = self.music(&self.channels[&partner], holds);
+            self.tell(told);
+        }
+    }
+
+    /// A call that a phone places by itself, as a call of somebody else's (`foreign`).
+    pub(super) fn inbound(&mut self, endpoint: &str, caller: Party, number: &str, exten: &str) -> String {
+        let id = self.next_id();
+        let mut channel = self.new_channel(id.clone(), endpoint, number.to_owned(), "");
+        channel.state = State::Ring;
+        channel.caller = caller;
+        channel.place = Place { exten: exten.to_owned(), ..channel.place };
+        (channel.in_dialplan, channel.after) = (true, After::Continue);
+        channel.plan.acts.clear();
+        channel.protocol = self.random.uuid();
+        self.begin(channel);
+        self.processed += 1;
+        self.run(&id);
+        id
+    }
+
+    /// The application Dial.
+    pub(super) fn dial_from(&mut self, caller: &str, data: &str) {
+        let dialed = data.split(',').next().unwrap_or_default().trim_start_matches("PJSIP/");
+        let seconds = data.split(',').nth(1).and_then(|s| s.parse().ok()).unwrap_or(30);
+        let (endpoint, number) = super::dial::resource(dialed);
+        if !self.can_reach(&endpoint) {
+            return self.end_in_dialplan(caller, 3);
+        }
+        let id = self.next_id();
+        let mut channel = self.new_channel(id.clone(), &endpoint, number, dialed);
+        channel.dialed_by = Some(caller.to_owned());
+        channel.linked = self.channels[caller].linked.clone();
+        let connected = self.channels[caller].caller.clone();
+        self.begin(channel);
+        if let Some(channel) = self.channels.get_mut(&id) {
+            channel.connected = connected;
+        }
+        self.invite(&id);
+        self.after(std::time::Duration::from_secs(seconds), Timer::DialTimeout(id));
+    }
+
+    pub(super) fn dialed_leg_answered(&mut self, callee: &str) {
+        let Some(caller) = self.channels.get(callee).and_then(|c| c.dialed_by.clone()) else { return };
+        if let Some(channel) = self.channels.get_mut(callee) {
+            channel.place.exten.clear();
+        }
+        let Some(channel) = self.channels.get_mut(&caller) else { return self.gone(callee, 16, None) };
+        channel.after = After::Next;
+        if channel.state != State::Up {
+            (channel.state, channel.answered, channel.phone_up) = (State::Up, Some(self.now), true);
+            let told = self.newstate(&self.channels[&caller]);
+            self.tell(told);
+        }
+        self.join_dialed(callee, &caller);
+    }
+
+    pub(super) fn dialed_leg_failed(&mut self, callee: &str, cause: u16, status: u16) {
+        let caller = self.channels.get(callee).and_then(|c| c.dialed_by.clone());
+        self.gone(callee, cause, Some(status));
+        if let Some(caller) = caller.filter(|id| self.channels.contains_key(id)) {
+            self.end_in_dialplan(&caller, cause);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The Asterisk double against what the sheet and the transcripts say of the real one.
+
+mod ami;
+mod ari;
+mod calls;
+mod faults;
+mod lab;
+mod transcripts;
