@@ -4,6 +4,8 @@
 //! Not here: registration, video, any codec but PCMU. Read [`plan`] first, then [`tone`].
 
 pub mod plan;
+pub mod shell;
+pub mod sip;
 pub mod tone;
 
 use std::collections::BTreeSet;
