@@ -60,7 +60,7 @@ impl Server {
             Order::Dtmf { leg, .. } | Order::Mute { leg, .. } => {
                 self.legs.get(leg).map(|_| ()).ok_or("no such leg")
             }
-            Order::List | Order::Load | Order::Probe | Order::Inspect => Ok(()),
+            Order::List | Order::Load | Order::Probe | Order::ProbeSip | Order::Inspect => Ok(()),
         }
     }
 

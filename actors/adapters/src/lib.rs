@@ -2,10 +2,13 @@
 //!
 //! Pure: no clock, no sockets, no threads. Time is handed in, bytes come in and go out as values.
 //!
-//! Read [`adapter`] first: the contract that every kind keeps.
+//! Read [`adapter`] first: the contract that every kind keeps. Then one kind, file by file; the others look the same.
 
 pub mod adapter;
+pub mod asterisk;
 pub mod settings;
+pub mod wire_format;
 
 pub use adapter::{Adapter, Input, Output};
-pub use settings::{BadSetting, Settings};
+pub use asterisk::Asterisk;
+pub use settings::{BadSetting, Settings, check};

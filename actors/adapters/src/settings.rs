@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::adapter::Secret;
+use ifbus_call::{InstanceId, Kind, ServerName};
+
+use crate::adapter::{Adapter, Secret};
+use crate::asterisk::{self, Asterisk, Key};
 
 /// Host, port, and the `--auth` and `--set` pairs of one server. Each kind checks its own keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -25,4 +28,63 @@ pub struct BadSetting {
     pub key: String,
     /// What was expected. Never the value of a secret.
     pub why: String,
+}
+
+/// Makes the adapter of one server, as often as its actor is born; the number seeds its randomness.
+pub type Make = Box<dyn Fn(u64) -> Box<dyn Adapter>>;
+
+/// Checks the settings of a server and says how its adapter is made.
+///
+/// # Errors
+/// A key that the kind does not know, a value that is not of its form, or a required key that is missing.
+pub fn check(
+    kind: Kind,
+    settings: &Settings,
+    instance: InstanceId,
+    server: &ServerName,
+) -> Result<Make, BadSetting> {
+    match kind {
+        Kind::Asterisk => {
+            let options = asterisk::Options::new(&merged(settings)).map_err(|bad| asterisk_setting(&bad))?;
+            let server = server.clone();
+            Ok(Box::new(move |seed| Box::new(Asterisk::new(options.clone(), instance, server.clone(), seed))))
+        }
+    }
+}
+
+/// The keys a kind takes, for help texts, completion and the schema.
+#[must_use]
+pub const fn keys(kind: Kind) -> &'static [Key] {
+    match kind {
+        Kind::Asterisk => asterisk::KEYS,
+    }
+}
+
+/// All pairs of a server in one map. Other names for the same thing are taken on every kind.
+fn merged(settings: &Settings) -> BTreeMap<String, String> {
+    let mut given = settings.set.clone();
+    given.insert("host".to_owned(), settings.host.clone());
+    if let Some(port) = settings.port {
+        given.insert("port".to_owned(), port.to_string());
+    }
+    for (key, secret) in &settings.auth {
+        let key = match key.as_str() {
+            "apikey" | "password" | "token" => "secret",
+            "username" => "user",
+            other => other,
+        };
+        given.insert(key.to_owned(), secret.expose().to_owned());
+    }
+    given
+}
+
+fn asterisk_setting(bad: &asterisk::options::BadOptions) -> BadSetting {
+    use asterisk::options::BadOptions;
+    let key = match bad {
+        BadOptions::Missing(key) | BadOptions::Text(key) => (*key).to_owned(),
+        BadOptions::Port { key, .. } | BadOptions::Template { key, .. } => (*key).to_owned(),
+        BadOptions::UnknownKey(key) => key.clone(),
+        BadOptions::Sip(_) => "sip".to_owned(),
+    };
+    BadSetting { key, why: bad.to_string() }
 }

@@ -63,8 +63,11 @@ pub enum Order {
     List,
     /// How busy the server says it is.
     Load,
-    /// Whether each interface of the server answers.
+    /// Whether orders and events get through. Answered as soon as both did.
     Probe,
+    /// Whether the telephones' side answers: apart from [`Order::Probe`], because a network that lets no SIP through to
+    /// us says nothing about the rest.
+    ProbeSip,
     /// Whether everything the operator has to configure is there. Changes nothing on the server.
     Inspect,
 }
@@ -222,7 +225,7 @@ pub enum Done {
     Listed(Vec<Seen>),
     /// The answer to [`Order::Load`].
     Loaded(Load),
-    /// The answer to [`Order::Probe`]: the time each interface took; an interface that was not asked is absent.
+    /// The answer to [`Order::Probe`] and [`Order::ProbeSip`]: the time each interface took; an interface that was not asked is absent.
     Probed(Vec<Probed>),
     /// The answer to [`Order::Inspect`].
     Inspected(Vec<Finding>),

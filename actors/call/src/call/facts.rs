@@ -144,7 +144,15 @@ impl Call {
                 }
                 self.small_verb_done(VerbKind::Mute, outcome);
             }
-            (Order::Drop { .. } | Order::List | Order::Load | Order::Probe | Order::Inspect, _) => {}
+            (
+                Order::Drop { .. }
+                | Order::List
+                | Order::Load
+                | Order::Probe
+                | Order::ProbeSip
+                | Order::Inspect,
+                _,
+            ) => {}
         }
     }
 

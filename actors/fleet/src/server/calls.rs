@@ -137,6 +137,7 @@ impl Server {
         match self.tickets.remove(&ticket) {
             Some(Purpose::Call(call, number)) => self.input(call, CallInput::Outcome(number, outcome), now),
             Some(Purpose::Probe) => self.probed(outcome, now),
+            Some(Purpose::ProbeSip) => self.sip_probed(outcome, now),
             Some(Purpose::Reconcile(asked)) => {
                 if let Ok(Done::Listed(seen)) = outcome {
                     self.reconcile(seen, asked, false, world);

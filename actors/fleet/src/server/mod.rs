@@ -126,8 +126,10 @@ enum Purpose {
     Call(CallId, OrderNumber),
     /// A leg of ours that belongs to no call is ended.
     Orphan,
-    /// The health of the interfaces.
+    /// The health of orders and events.
     Probe,
+    /// The health of the telephones' side.
+    ProbeSip,
     /// The server's list, to put our facts right; asked for then.
     Reconcile(Nanos),
     /// The server's own load.

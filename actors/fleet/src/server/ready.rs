@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ifbus_adapters::adapter::{Down, DownReason, Input, Warning};
 use ifbus_call::call::Input as CallInput;
-use ifbus_call::{CallId, Done, Epoch, Finding, Interface, Nanos, Order, Outcome, Verdict};
+use ifbus_call::order::Probed;
+use ifbus_call::{CallId, Done, Epoch, Finding, Nanos, Order, Outcome, Verdict};
 use ifbus_supervision::{Answer, Backoff, World};
 
 use super::{Purpose, Server, at};
@@ -23,8 +24,8 @@ const DOWN_AFTER: Duration = Duration::from_secs(4);
 /// How often our facts are compared with the server's list; rarely, because lists cost the server a lock (sheet
 /// asterisk, section 16).
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
-/// Probes in a row that SIP may miss before no new calls are placed.
-const SIP_MISSES_MAX: u32 = 2;
+/// How often SIP is probed. One probe repeats its question, so one that stays unanswered is enough to doubt.
+const SIP_EVERY: Duration = Duration::from_secs(2);
 /// A life this long was a good one: the next one is tried for at once.
 const GOOD_LIFE: Duration = Duration::from_secs(10);
 
@@ -36,6 +37,8 @@ pub(super) struct Condition {
     note: Option<String>,
     sip_was_heard: bool,
     sip_misses: u32,
+    /// When SIP is probed next; absent while an answer is due, or for good if it was never heard.
+    sip_next: Option<Nanos>,
 }
 
 enum Life {
@@ -56,7 +59,14 @@ enum Probe {
 
 impl Condition {
     pub(super) const fn new() -> Self {
-        Self { state: Life::Beginning, failures: 0, note: None, sip_was_heard: false, sip_misses: 0 }
+        Self {
+            state: Life::Beginning,
+            failures: 0,
+            note: None,
+            sip_was_heard: false,
+            sip_misses: 0,
+            sip_next: None,
+        }
     }
 
     /// How it stands, as far as the links tell.
@@ -79,11 +89,14 @@ impl Condition {
     pub(super) fn due(&self) -> Option<Nanos> {
         match &self.state {
             Life::Beginning => None,
-            Life::Good { probe, reconcile, .. } => Some((*reconcile).min(match probe {
-                Probe::Idle(next) => *next,
-                Probe::Out(sent) if self.note.is_none() => *sent + SUSPECT_AFTER,
-                Probe::Out(sent) => *sent + DOWN_AFTER,
-            })),
+            Life::Good { probe, reconcile, .. } => {
+                let probe = match probe {
+                    Probe::Idle(next) => *next,
+                    Probe::Out(sent) if self.note.is_none() => *sent + SUSPECT_AFTER,
+                    Probe::Out(sent) => *sent + DOWN_AFTER,
+                };
+                [Some(probe), Some(*reconcile), self.sip_next].into_iter().flatten().min()
+            }
             Life::Over { until } => Some(*until),
         }
     }
@@ -104,6 +117,7 @@ impl Server {
             reconcile: now + RECONCILE_EVERY,
         };
         self.condition.note = None;
+        self.condition.sip_next = Some(now);
     }
 
     pub(super) fn down(&mut self, down: &Down, world: &mut World<Self>) {
@@ -168,6 +182,9 @@ impl Server {
                     }
                     Probe::Idle(_) | Probe::Out(_) => {}
                 }
+                if self.condition.sip_next.take_if(|next| *next <= now).is_some() {
+                    self.give(Order::ProbeSip, Purpose::ProbeSip);
+                }
                 if list {
                     self.give(Order::List, Purpose::Reconcile(now));
                     self.give(Order::Load, Purpose::Load);
@@ -192,18 +209,49 @@ impl Server {
         let Life::Good { probe, .. } = &mut self.condition.state else { return };
         let Ok(Done::Probed(answers)) = outcome else { return };
         *probe = Probe::Idle(now + PROBE_EVERY);
-        let management = answers.iter().filter(|probed| probed.interface != Interface::Sip);
-        let silent = management.filter_map(|probed| probed.answered.as_ref().err()).next().cloned();
-        if let Some(sip) = answers.iter().find(|probed| probed.interface == Interface::Sip) {
-            if sip.answered.is_ok() {
-                (self.condition.sip_was_heard, self.condition.sip_misses) = (true, 0);
-            } else {
-                self.condition.sip_misses += 1;
+        let silent = answers.iter().find_map(|probed| probed.answered.as_ref().err()).cloned();
+        self.show_probed(answers);
+        match silent {
+            Some(why) => self.suspect(&why, now),
+            None if self.sip_has_died() => {}
+            None => self.trust_again(now),
+        }
+    }
+
+    pub(super) fn sip_probed(&mut self, outcome: Outcome, now: Nanos) {
+        let Ok(Done::Probed(answers)) = outcome else { return };
+        let Some(sip) = answers.first() else { return };
+        self.condition.sip_next = Some(now + SIP_EVERY);
+        if sip.answered.is_ok() {
+            let had_died = self.sip_has_died();
+            (self.condition.sip_was_heard, self.condition.sip_misses) = (true, 0);
+            if had_died {
+                self.trust_again(now);
+            }
+        } else {
+            self.condition.sip_misses = self.condition.sip_misses.saturating_add(1);
+            if self.sip_has_died() {
+                self.suspect("SIP is not answered any more", now);
             }
         }
-        self.interfaces = answers
-            .into_iter()
-            .map(|probed| InterfaceView {
+        self.show_probed(answers);
+    }
+
+    /// A server whose SIP is dead but whose port answers is dead (design section 6). One whose SIP was never heard may
+    /// simply not be reachable from here.
+    const fn sip_has_died(&self) -> bool {
+        self.condition.sip_was_heard && self.condition.sip_misses > 0
+    }
+
+    fn trust_again(&mut self, now: Nanos) {
+        if self.condition.note.take().is_some() {
+            self.say("server.up", "answers again".to_owned(), now);
+        }
+    }
+
+    fn show_probed(&mut self, answers: Vec<Probed>) {
+        for probed in answers {
+            let view = InterfaceView {
                 interface: probed.interface.as_str().to_owned(),
                 up: probed.answered.is_ok(),
                 // To a tenth of a millisecond, so that a view changes only when something did.
@@ -213,19 +261,10 @@ impl Server {
                     .ok()
                     .map(|time| (time.as_secs_f64() * 1e4).round() / 10.0),
                 why: probed.answered.err(),
-            })
-            .collect();
-        // A server whose SIP is dead but whose port answers is dead (design section 6); one whose SIP was never heard
-        // may simply not be reachable from here.
-        let sip_died = self.condition.sip_was_heard && self.condition.sip_misses >= SIP_MISSES_MAX;
-        match silent {
-            Some(why) => self.suspect(&why, now),
-            None if sip_died => self.suspect("SIP is not answered any more", now),
-            None => {
-                if self.condition.note.take().is_some() {
-                    self.say("server.up", "answers again".to_owned(), now);
-                }
-            }
+            };
+            self.interfaces.retain(|known| known.interface != view.interface);
+            self.interfaces.push(view);
+            self.interfaces.sort_by(|a, b| a.interface.cmp(&b.interface));
         }
     }
 

@@ -321,7 +321,10 @@ impl Inner {
         let (Moving::ToHost(id, _) | Moving::ToUs(id, _)) = &moving;
         let id = *id;
         let connection = self.connections.get(&id)?;
-        if self.cut_off.get(&connection.host).is_some_and(|cut| *cut) {
+        // A datagram socket opens without asking anybody.
+        let asks_nobody = connection.client.is_datagrams()
+            && matches!(moving, Moving::ToHost(_, Packet::Open) | Moving::ToUs(_, Packet::Accepted));
+        if !asks_nobody && self.cut_off.get(&connection.host).is_some_and(|cut| *cut) {
             return None;
         }
         match moving {

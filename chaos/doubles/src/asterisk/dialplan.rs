@@ -37,8 +37,11 @@ impl Dialplan {
     fn ready(&mut self) {
         const MUSIC: &str = "${IF($[\"${IFBUS_MOH}\"=\"\"]?default:${IFBUS_MOH})},86400";
         self.extension("ifbus", "hold", &[("Answer", ""), ("MusicOnHold", MUSIC), ("Hangup", "16")]);
-        self.extension("ifbus", "wait", &[("Answer", ""), ("Wait", "86400"), ("Hangup", "16")]);
-        let ringback = [("Answer", ""), ("Playtones", "ring"), ("Wait", "86400"), ("Hangup", "16")];
+        self.extension("ifbus", "wait", &[("Answer", ""), ("Wait", "150"), ("Hangup", "16")]);
+        self.extension("ifbus", "park", &[("Answer", ""), ("Wait", "86400"), ("Hangup", "16")]);
+        let consult = [("Answer", ""), ("Wait", "86400"), ("Wait", "120"), ("Hangup", "16")];
+        self.extension("ifbus", "consult", &consult);
+        let ringback = [("Answer", ""), ("Playtones", "ring"), ("Wait", "150"), ("Hangup", "16")];
         self.extension("ifbus", "ringback", &ringback);
         self.extension("ifbus", "stay", &[("Answer", ""), ("Wait", "86400"), ("Goto", "loop")]);
         let room = [("Answer", ""), ("ConfBridge", "${EXTEN:5},ifbus_bridge,ifbus_user"), ("Hangup", "")];

@@ -1,0 +1,190 @@
+//! One function per fact about a leg: what changes, what is told, and which order it proves.
+//!
+//! Every fact may come late or twice, from the stream or from an answer; a stage never goes back.
+
+use ifbus_call::{By, Event, LegId, Stage};
+
+use super::cause::{self, End};
+use super::flight::{Timer, Work};
+use super::legs::Leg;
+use super::listing::GONE_AFTER;
+use super::machine::{Asterisk, Phase};
+use crate::adapter::Output;
+
+impl Asterisk {
+    fn tell(&mut self, event: Event) {
+        self.out.push_back(Output::Event(event));
+    }
+
+    /// The leg, if it is one of ours or one that was listed; a leg of ours is never unknown.
+    fn known(&mut self, leg: LegId) -> &mut Leg {
+        self.life.legs.insert(leg, Leg::new(None))
+    }
+
+    fn is_foreign(&self, leg: LegId) -> bool {
+        self.life.legs.get(leg).is_some_and(|known| known.foreign.is_some())
+    }
+
+    /// The server has made a leg of ours.
+    pub(super) fn made(&mut self, leg: LegId) {
+        let known = self.known(leg);
+        if std::mem::replace(&mut known.made, true) {
+            return;
+        }
+        self.tell(Event::Started(leg));
+        self.prove(leg);
+    }
+
+    pub(super) fn rings(&mut self, leg: LegId) {
+        if self.is_foreign(leg) {
+            return;
+        }
+        self.made(leg);
+        let known = self.known(leg);
+        known.rang = true;
+        if known.stage == Stage::Dialing {
+            known.stage = Stage::Ringing;
+            self.tell(Event::Ringing(leg));
+        }
+    }
+
+    pub(super) fn early_media(&mut self, leg: LegId) {
+        self.made(leg);
+        let known = self.known(leg);
+        if known.stage != Stage::Up && !std::mem::replace(&mut known.early, true) {
+            self.tell(Event::EarlyMedia(leg));
+        }
+    }
+
+    pub(super) fn answered(&mut self, leg: LegId) {
+        if self.is_foreign(leg) {
+            return;
+        }
+        self.made(leg);
+        let known = self.known(leg);
+        if known.stage != Stage::Up {
+            known.stage = Stage::Up;
+            self.tell(Event::Answered(leg));
+        }
+    }
+
+    /// It is in this bridge now; whoever else is in it talks to it.
+    pub(super) fn entered(&mut self, leg: LegId, bridge: u128) {
+        if self.life.legs.bridge_of(leg) == Some(bridge) || self.life.legs.get(leg).is_none() {
+            return;
+        }
+        self.left(leg);
+        self.life.legs.put(leg, bridge);
+        self.known(leg).settled = true;
+        let partners: Vec<LegId> =
+            self.life.legs.members(bridge).iter().copied().filter(|other| *other != leg).collect();
+        for partner in partners {
+            match (self.is_foreign(leg), self.is_foreign(partner)) {
+                (true, true) => {}
+                // we never join a leg of ours to a foreign one: a phone's transfer key did
+                (true, false) => {
+                    self.tell(Event::MovedByPhone { leg: partner, guest: leg });
+                    self.tell(Event::Joined(partner, leg));
+                }
+                (false, true) => {
+                    self.tell(Event::MovedByPhone { leg, guest: partner });
+                    self.tell(Event::Joined(leg, partner));
+                }
+                (false, false) => self.tell(Event::Joined(partner, leg)),
+            }
+            self.prove(partner);
+        }
+        self.prove(leg);
+    }
+
+    /// It is in no bridge now.
+    pub(super) fn left(&mut self, leg: LegId) {
+        if self.life.legs.bridge_of(leg).is_none() {
+            return;
+        }
+        self.life.legs.unbridge(leg);
+        if !self.is_foreign(leg) {
+            self.tell(Event::Parted(leg));
+        }
+        self.prove(leg);
+    }
+
+    pub(super) fn asked_to_end(&mut self, leg: LegId, by: By) {
+        if let Some(known) = self.life.legs.get_mut(leg) {
+            known.by.get_or_insert(by);
+        }
+    }
+
+    /// The leg is over, and this is certain.
+    pub(super) fn ended(&mut self, leg: LegId, end: &End) {
+        let leg_was = self.life.legs.remove(leg);
+        let past = leg_was.as_ref().map_or_else(|| Leg::new(None).past(), Leg::past);
+        if leg_was.as_ref().is_some_and(|known| !known.made && known.foreign.is_none()) {
+            self.tell(Event::Started(leg));
+        }
+        let cause = cause::cause(past, end);
+        self.tell(Event::Ended { leg, cause, by: cause::by(past), said: end.said() });
+        self.over(leg);
+    }
+
+    /// The server does not know the leg. Its end is told if it was heard, else a little later.
+    pub(super) fn gone(&mut self, leg: LegId) {
+        let Some(known) = self.life.legs.get_mut(leg) else { return };
+        if !known.made {
+            // a leg that is being dialled may come to be at any moment; another one was an invention
+            if !self.is_dialing(leg) {
+                self.life.legs.remove(leg);
+                self.prove(leg);
+            }
+            return;
+        }
+        match known.rumor.take() {
+            Some(end) => self.ended(leg, &end),
+            None => {
+                known.gone = true;
+                if !self.life.timers.is_armed(Timer::Gone(leg)) {
+                    self.life.timers.arm(Timer::Gone(leg), self.now + GONE_AFTER);
+                }
+            }
+        }
+    }
+
+    /// A leg was said to be over by a source that has to be confirmed: AMI text.
+    pub(super) fn rumored(&mut self, leg: LegId, end: End) {
+        if self.phase == Phase::Rising {
+            return self.doubt(leg);
+        }
+        let Some(known) = self.life.legs.get_mut(leg) else { return };
+        if known.gone {
+            return self.ended(leg, &end);
+        }
+        known.rumor = Some(end);
+        self.doubt(leg);
+    }
+
+    pub(super) fn vanished(&mut self, leg: LegId) {
+        if self.life.legs.remove(leg).is_some() {
+            self.tell(Event::Vanished(leg));
+            self.over(leg);
+        }
+    }
+
+    fn over(&mut self, leg: LegId) {
+        self.life.timers.disarm(Timer::Gone(leg));
+        self.prove(leg);
+    }
+
+    /// Whatever has changed about this leg may be what an order waits for.
+    pub(super) fn prove(&mut self, leg: LegId) {
+        if let Some(ticket) = self.life.busy.get(&leg).copied() {
+            self.progress(ticket);
+        }
+    }
+
+    /// Whether an order works on a leg that it dials.
+    pub(super) fn is_dialing(&self, leg: LegId) -> bool {
+        let ticket = self.life.busy.get(&leg);
+        let running = ticket.and_then(|ticket| self.life.orders.get(ticket));
+        running.is_some_and(|running| matches!(running.work, Work::Dial { .. }))
+    }
+}

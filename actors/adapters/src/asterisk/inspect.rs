@@ -1,0 +1,301 @@
+//! Whether everything the operator has to configure is there, each line with what to do about it.
+//!
+//! It changes nothing on the server: it lists, pings, and sends itself one event.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ifbus_call::order::Done;
+use ifbus_call::{Finding, Nanos, Verdict};
+
+use super::flight::{Purpose, Work};
+use super::listing::LIST_WITHIN;
+use super::machine::{Asterisk, COMMANDS, Request, WATCH};
+use super::probe::Part;
+use crate::adapter::{HttpReply, LinkError, Ticket};
+use crate::wire_format::ami::Message;
+
+/// The waiting places and the application that makes each what it is. All begin with `Answer` and end with `Hangup`:
+/// a leg whose partner leaves goes on at the next step, and must end there (sheet, section 3).
+const PLACES: [(&str, &str); 5] = [
+    ("wait", "Wait"),
+    ("ringback", "Playtones"),
+    ("hold", "MusicOnHold"),
+    ("park", "Wait"),
+    ("consult", "Wait"),
+];
+
+/// Actions without which a verb does not work. `ListCommands` names only what the user may do.
+const ACTIONS: [&str; 10] = [
+    "Bridge",
+    "CoreStatus",
+    "Filter",
+    "Hangup",
+    "MuteAudio",
+    "Originate",
+    "PlayDTMF",
+    "Redirect",
+    "Status",
+    "UserEvent",
+];
+
+/// Actions that ifbus never sends and a manager user of it should not have.
+const DANGEROUS: [&str; 2] = ["Command", "UpdateConfig"];
+
+/// An inspection under way.
+#[derive(Debug)]
+pub(super) struct Inspection {
+    began: Nanos,
+    open: BTreeSet<Check>,
+    findings: Vec<Finding>,
+    marker: String,
+}
+
+/// What is still waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Check {
+    Commands,
+    Watch,
+    Rights,
+    Dialplan(usize),
+    Events,
+    Sip,
+}
+
+impl Asterisk {
+    pub(super) fn inspect(&mut self, ticket: Ticket) {
+        let marker = format!("ifbus-{:032x}", self.random.next());
+        let mut open = BTreeSet::from([Check::Commands, Check::Watch, Check::Rights, Check::Events]);
+        open.extend((0..PLACES.len()).map(Check::Dialplan));
+        if self.options.sip.is_some() {
+            open.insert(Check::Sip);
+        }
+        let mut asks: Vec<u128> =
+            [COMMANDS, WATCH].map(|slot| self.ping(slot, Purpose::Ping(ticket))).to_vec();
+        asks.push(self.ask_plain(WATCH, "ListCommands", Purpose::Rights(ticket)));
+        for (place, (name, _)) in PLACES.into_iter().enumerate() {
+            let (id, action) = self.action("ShowDialPlan");
+            let action = action.with("Context", &self.options.context).with("Extension", name);
+            if self.ask(WATCH, id, action, Purpose::Dialplan(ticket, place, Vec::new())).is_ok() {
+                asks.push(id);
+            }
+        }
+        asks.extend(self.send_marker(ticket, &marker));
+        let findings = self.known_at_once();
+        let work = Work::Inspect(Inspection { began: self.now, open, findings, marker });
+        self.running(ticket, work, asks, LIST_WITHIN);
+        self.ask_sip(ticket);
+    }
+
+    /// An event that must come back on the way all events come.
+    fn send_marker(&mut self, ticket: Ticket, marker: &str) -> Option<u128> {
+        if self.by_stream() {
+            let path = format!("/ari/events/user/{marker}?application=ifbus-{}", self.instance);
+            let request = self.ari_request("POST", path, None)?;
+            self.request(Request::Marker(ticket), request);
+            return None;
+        }
+        let (id, action) = self.action("UserEvent");
+        let action = action.with("UserEvent", "IfbusMarker").with("Marker", marker);
+        self.ask(COMMANDS, id, action, Purpose::Marker(ticket)).ok()?;
+        Some(id)
+    }
+
+    /// What needs no question.
+    fn known_at_once(&self) -> Vec<Finding> {
+        let version = self.life.version.clone().unwrap_or_default();
+        let mut findings = vec![match hole(&version) {
+            Some(hole) => finding("version", Verdict::Warn, format!("{version}: {hole}"), "update Asterisk"),
+            None => finding("version", Verdict::Ok, version, ""),
+        }];
+        if !self.options.is_loopback() {
+            findings.push(finding(
+                "management",
+                Verdict::Warn,
+                "the link is clear text off this host".to_owned(),
+                "keep AMI and ARI on an internal network that nobody else reads",
+            ));
+        }
+        if !self.by_stream() {
+            findings.push(finding(
+                "events",
+                Verdict::Warn,
+                "no ARI: events come from AMI alone, whose text a caller can forge, so each is asked for again"
+                    .to_owned(),
+                "ifbus setup asterisk --only ari",
+            ));
+        }
+        findings
+    }
+
+    // ---- answers ---------------------------------------------------------------------------------------------------
+
+    fn note(&mut self, ticket: Ticket, check: Check, found: impl FnOnce(Duration) -> Vec<Finding>) {
+        let now = self.now;
+        let Some(running) = self.life.orders.get_mut(&ticket) else { return };
+        let Work::Inspect(inspection) = &mut running.work else { return };
+        if !inspection.open.remove(&check) {
+            return;
+        }
+        inspection.findings.extend(found(now.since(inspection.began)));
+        if inspection.open.is_empty() {
+            self.inspection_over(ticket);
+        }
+    }
+
+    pub(super) fn inspected_part(&mut self, ticket: Ticket, part: Part, failure: Option<String>) {
+        let (check, area, fix) = match part {
+            Part::Commands => (Check::Commands, "management", "look at the server's load"),
+            Part::Watch => (Check::Watch, "management", "look at the server's load"),
+            Part::Stream => return,
+            Part::Sip => {
+                (Check::Sip, "sip", "start chan_pjsip, or set sip=host:port (sip=off to leave it out)")
+            }
+        };
+        let name = match part {
+            Part::Commands => "command connection",
+            Part::Watch => "watch connection",
+            Part::Stream | Part::Sip => "SIP OPTIONS",
+        };
+        self.note(ticket, check, |took| {
+            vec![match failure {
+                Some(why) => finding(area, Verdict::Fail, format!("{name}: {why}"), fix),
+                None => finding(area, Verdict::Ok, format!("{name} answered in {:.1} ms", millis(took)), ""),
+            }]
+        });
+    }
+
+    pub(super) fn rights(&mut self, ticket: Ticket, success: bool, message: &Message<'_>) {
+        let has = |action: &&str| message.all(action_key(action)).next().is_some();
+        let missing: Vec<&str> = ACTIONS.into_iter().filter(|action| !has(action)).collect();
+        let dangerous: Vec<&str> = DANGEROUS.into_iter().filter(has).collect();
+        self.note(ticket, Check::Rights, |_| {
+            if !success {
+                let text = "the list of permitted actions was refused".to_owned();
+                return vec![finding("rights", Verdict::Skip, text, "")];
+            }
+            let mut found = vec![if missing.is_empty() {
+                finding("rights", Verdict::Ok, format!("all {} actions are permitted", ACTIONS.len()), "")
+            } else {
+                let text = format!("not permitted: {}", missing.join(", "));
+                finding("rights", Verdict::Fail, text, "ifbus setup asterisk --only manager")
+            }];
+            if !dangerous.is_empty() {
+                let text = format!("the AMI user may also use {}", dangerous.join(", "));
+                found.push(finding("rights", Verdict::Warn, text, "ifbus setup asterisk --only manager"));
+            }
+            found
+        });
+    }
+
+    pub(super) fn dialplan_item(&mut self, id: u128, message: &Message<'_>) {
+        let Some(asked) = self.life.asked.get_mut(&id) else { return };
+        if let (Purpose::Dialplan(_, _, steps), Some(step)) =
+            (&mut asked.purpose, message.only("Application"))
+        {
+            steps.push(step.to_owned());
+        }
+    }
+
+    pub(super) fn dialplan(&mut self, ticket: Ticket, place: usize, steps: &[String]) {
+        let Some((name, application)) = PLACES.get(place) else { return };
+        let context = self.options.context.clone();
+        let is =
+            |step: Option<&String>, known: &str| step.is_some_and(|step| step.eq_ignore_ascii_case(known));
+        let whole = is(steps.first(), "Answer")
+            && steps.iter().any(|step| step.eq_ignore_ascii_case(application))
+            && is(steps.last(), "Hangup");
+        self.note(ticket, Check::Dialplan(place), |_| {
+            let place = format!("{name}@{context}");
+            let fix = "ifbus setup asterisk --only dialplan, then dialplan reload";
+            vec![if whole {
+                finding("dialplan", Verdict::Ok, format!("{place} is there"), "")
+            } else if steps.is_empty() {
+                finding("dialplan", Verdict::Fail, format!("{place} is missing"), fix)
+            } else {
+                let text =
+                    format!("{place} must be Answer, {application}, Hangup; it is {}", steps.join(", "));
+                finding("dialplan", Verdict::Fail, text, fix)
+            }]
+        });
+    }
+
+    pub(super) fn marker_seen(&mut self, marker: &str) {
+        let waiting = self.life.orders.iter().find(|(_, running)| match &running.work {
+            Work::Inspect(inspection) => inspection.marker == marker,
+            _ => false,
+        });
+        let Some(ticket) = waiting.map(|(ticket, _)| *ticket) else { return };
+        self.note(ticket, Check::Events, |took| {
+            let text = format!("an event of ours came back in {:.1} ms", millis(took));
+            vec![finding("events", Verdict::Ok, text, "")]
+        });
+    }
+
+    pub(super) fn marker_sent(&mut self, ticket: Ticket, result: Result<HttpReply, LinkError>) {
+        match result {
+            Ok(reply) if reply.status < 300 => {}
+            Ok(reply) => self.marker_refused(ticket, &format!("http status {}", reply.status)),
+            Err(error) => self.marker_refused(ticket, &error.to_string()),
+        }
+    }
+
+    pub(super) fn marker_refused(&mut self, ticket: Ticket, why: &str) {
+        self.note(ticket, Check::Events, |_| {
+            let text = format!("an event of ours could not be sent: {why}");
+            vec![finding("events", Verdict::Warn, text, "ifbus setup asterisk: read_only = no, write = user")]
+        });
+    }
+
+    /// Everything was answered, or the time is over.
+    pub(super) fn inspection_over(&mut self, ticket: Ticket) {
+        let Some(running) = self.life.orders.get_mut(&ticket) else { return };
+        let Work::Inspect(inspection) = &mut running.work else { return };
+        let mut findings = std::mem::take(&mut inspection.findings);
+        for check in std::mem::take(&mut inspection.open) {
+            findings.push(unanswered(check));
+        }
+        findings.sort_by(|a, b| a.area.cmp(&b.area));
+        self.finish(ticket, Ok(Done::Inspected(findings)));
+    }
+}
+
+fn unanswered(check: Check) -> Finding {
+    let (area, what, fix) = match check {
+        Check::Commands | Check::Watch => ("management", "a ping", "look at the server's load"),
+        Check::Rights => ("rights", "the list of permitted actions", ""),
+        Check::Dialplan(_) => ("dialplan", "the dialplan", "ifbus setup asterisk: read = reporting"),
+        Check::Events => ("events", "an event of ours", "ifbus setup asterisk --only ari"),
+        Check::Sip => {
+            ("sip", "SIP OPTIONS", "start chan_pjsip, or set sip=host:port (sip=off to leave it out)")
+        }
+    };
+    let verdict = if check == Check::Rights { Verdict::Skip } else { Verdict::Fail };
+    finding(area, verdict, format!("{what}: no answer within {LIST_WITHIN:?}"), fix)
+}
+
+fn finding(area: &str, verdict: Verdict, text: String, fix: &str) -> Finding {
+    Finding { area: area.to_owned(), verdict, text, fix: (!fix.is_empty()).then(|| fix.to_owned()) }
+}
+
+fn millis(took: Duration) -> f64 {
+    took.as_secs_f64() * 1000.0
+}
+
+fn action_key(action: &str) -> &'static str {
+    ACTIONS.into_iter().chain(DANGEROUS).find(|known| *known == action).unwrap_or_default()
+}
+
+/// A known hole of a version: a manager user with `originate` could write files through `SET(FILE())`.
+fn hole(version: &str) -> Option<&'static str> {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
+    let release = (numbers.next()?, numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let fixed = match release.0 {
+        0..18 | 19 => return Some("no longer maintained, CVE-2024-42365 is open"),
+        18 => (18, 24, 2),
+        20 => (20, 9, 2),
+        21 => (21, 4, 2),
+        _ => return None,
+    };
+    (release < fixed).then_some("CVE-2024-42365 is open")
+}

@@ -1,0 +1,134 @@
+//! The legs of one server and the bridges they are in: what the last event or answer said.
+//!
+//! Plain data; what a change means to an order or to the world outside is decided in `facts.rs`.
+
+use std::collections::BTreeMap;
+
+use ifbus_call::{By, LegId, Stage};
+
+use super::cause::{End, Past};
+
+/// One leg.
+#[derive(Debug, Clone)]
+pub(super) struct Leg {
+    /// The channel id of a leg that is not ours; ours is made from the leg's id.
+    pub(super) foreign: Option<String>,
+    pub(super) stage: Stage,
+    /// The server has said that it exists.
+    pub(super) made: bool,
+    pub(super) rang: bool,
+    pub(super) early: bool,
+    pub(super) bridge: Option<u128>,
+    /// It sits in its waiting place, or was joined from there: only then may it be joined (see `settle.rs`).
+    pub(super) settled: bool,
+    /// An order of ours asked for its end.
+    pub(super) dropped: bool,
+    /// Who asked for its end first.
+    pub(super) by: Option<By>,
+    /// How it ended, heard from a source that has to be confirmed.
+    pub(super) rumor: Option<End>,
+    /// The server, when asked, did not know it; its end is on the way or was missed.
+    pub(super) gone: bool,
+    pub(super) question: Question,
+}
+
+/// Whether the truth about a leg is being asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    None,
+    Asked,
+    /// Something was heard after the question: ask again.
+    Stale,
+}
+
+impl Leg {
+    pub(super) fn new(foreign: Option<String>) -> Self {
+        Self {
+            foreign,
+            stage: Stage::Dialing,
+            made: false,
+            rang: false,
+            early: false,
+            bridge: None,
+            settled: false,
+            dropped: false,
+            by: None,
+            rumor: None,
+            gone: false,
+            question: Question::None,
+        }
+    }
+
+    /// Whether something was heard about it that the server has not confirmed yet.
+    pub(super) fn unsure(&self) -> bool {
+        self.question != Question::None
+    }
+
+    pub(super) fn past(&self) -> Past {
+        Past { up: self.stage == Stage::Up, rang: self.rang, dropped: self.dropped, by: self.by }
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Legs {
+    known: BTreeMap<LegId, Leg>,
+    bridges: BTreeMap<u128, Vec<LegId>>,
+}
+
+impl Legs {
+    pub(super) fn get(&self, leg: LegId) -> Option<&Leg> {
+        self.known.get(&leg)
+    }
+
+    pub(super) fn get_mut(&mut self, leg: LegId) -> Option<&mut Leg> {
+        self.known.get_mut(&leg)
+    }
+
+    pub(super) fn insert(&mut self, leg: LegId, new: Leg) -> &mut Leg {
+        self.known.entry(leg).or_insert(new)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (LegId, &Leg)> {
+        self.known.iter().map(|(id, leg)| (*id, leg))
+    }
+
+    pub(super) fn remove(&mut self, leg: LegId) -> Option<Leg> {
+        self.unbridge(leg);
+        self.known.remove(&leg)
+    }
+
+    /// The bridge a leg is in.
+    pub(super) fn bridge_of(&self, leg: LegId) -> Option<u128> {
+        self.known.get(&leg)?.bridge
+    }
+
+    /// Everyone in a bridge.
+    pub(super) fn members(&self, bridge: u128) -> &[LegId] {
+        self.bridges.get(&bridge).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn together(&self, a: LegId, b: LegId) -> bool {
+        a != b && self.bridge_of(a).is_some() && self.bridge_of(a) == self.bridge_of(b)
+    }
+
+    /// Puts a known leg into a bridge, out of any other.
+    pub(super) fn put(&mut self, leg: LegId, bridge: u128) {
+        self.unbridge(leg);
+        if let Some(known) = self.known.get_mut(&leg) {
+            known.bridge = Some(bridge);
+            self.bridges.entry(bridge).or_default().push(leg);
+        }
+    }
+
+    /// Takes a leg out of its bridge.
+    pub(super) fn unbridge(&mut self, leg: LegId) {
+        let Some(bridge) = self.known.get_mut(&leg).and_then(|known| known.bridge.take()) else { return };
+        if let Some(members) = self.bridges.get_mut(&bridge) {
+            members.retain(|member| *member != leg);
+            if members.is_empty() {
+                self.bridges.remove(&bridge);
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Asterisk 16 to 22, and whatever speaks AMI like it.
+//!
+//! Orders go over AMI; call state comes from ARI's event stream, which a caller cannot forge, or from AMI alone where
+//! ARI is off (then every event is only a reason to ask). It does not configure the server and never sends `Command`.
+//!
+//! Facts: `docs/servers/asterisk.md`. Read [`options`], then `LIFECYCLE.md`, then `machine.rs`.
+
+mod cause;
+mod events;
+mod facts;
+mod flight;
+mod inspect;
+mod legs;
+mod listing;
+mod login;
+mod machine;
+mod names;
+pub mod options;
+mod orders;
+mod probe;
+mod random;
+mod session;
+mod settle;
+pub mod template;
+mod tones;
+
+pub use machine::Asterisk;
+pub use options::{KEYS, Key, Options};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! The two names of a leg: our 128 bits and the server's channel id, and the tag written beside it.
+//!
+//! Ours: `ib-<instance>-<leg>`, so a leg of this instance is known by its name alone, even if every variable is lost.
+//! Foreign: a hash of server, boot and channel id, because channel ids repeat after a restart.
+
+use std::fmt;
+
+use ifbus_call::{Address, Boot, CallId, InstanceId, LegId, Role, ServerName, Tag};
+
+/// The channel variable that holds call, role and party.
+pub(super) const CALL: &str = "IFBUS_CALL";
+/// The channel variable that holds `from` and `to`: Asterisk cuts what it shows of a variable at 511 bytes, and three
+/// addresses of 200 do not fit into one.
+pub(super) const ENDS: &str = "IFBUS_ENDS";
+
+/// The channel id of a leg of ours.
+pub(super) struct Native(pub(super) InstanceId, pub(super) LegId);
+
+impl fmt::Display for Native {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ib-{:016x}-{:032x}", self.0.0, self.1.0)
+    }
+}
+
+/// The leg behind a channel id, if this instance gave it.
+pub(super) fn ours(instance: InstanceId, native: &[u8]) -> Option<LegId> {
+    let rest = native.strip_prefix(b"ib-")?;
+    if rest.len() != 49 || rest[16] != b'-' || hexadecimal(&rest[..16])? != u128::from(instance.0) {
+        return None;
+    }
+    hexadecimal(&rest[17..]).map(LegId)
+}
+
+/// The name of a channel that is not ours.
+pub(super) fn foreign(server: &ServerName, boot: &Boot, native: &[u8]) -> LegId {
+    let parts = [server.as_str().as_bytes(), boot.0.as_bytes(), native];
+    LegId(parts.iter().fold(BASIS, |hash, part| fold(fold(hash, part), &[0])))
+}
+
+/// A short name for a text that is only ever compared, such as a bridge id.
+pub(super) fn digest(text: &[u8]) -> u128 {
+    fold(BASIS, text)
+}
+
+// FNV-1a with 128 bits: stable over versions of this program, which the standard hasher is not
+const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+
+fn fold(hash: u128, bytes: &[u8]) -> u128 {
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
+}
+
+/// Lower-case digits only: what we write is what must come back.
+pub(super) fn hexadecimal(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0_u128, |value, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some((value << 4) | u128::from(digit))
+    })
+}
+
+/// The two values a tag is written as. `|` is in no address and means nothing to Asterisk; comma, quotes, `$` and
+/// backslash, which do, are in no address either.
+pub(super) fn written(tag: &Tag) -> (String, String) {
+    let call = format!("1|{}|{}|{}", tag.call, tag.role.letter(), tag.party);
+    (call, format!("1|{}|{}", tag.from, tag.to))
+}
+
+/// A tag as it was read back; `None` if it is not whole, not ours, or of a later version.
+pub(super) fn read(call: &str, ends: &str) -> Option<Tag> {
+    let call: Vec<&str> = call.split('|').collect();
+    let ends: Vec<&str> = ends.split('|').collect();
+    let (["1", id, role, party], ["1", from, to]) = (call.as_slice(), ends.as_slice()) else { return None };
+    let address = |text: &str| text.parse::<Address>().ok();
+    Some(Tag {
+        call: id.parse::<CallId>().ok()?,
+        role: Role::from_letter(role)?,
+        party: address(party)?,
+        from: address(from)?,
+        to: address(to)?,
+    })
+}

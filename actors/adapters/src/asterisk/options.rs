@@ -1,0 +1,258 @@
+//! What an operator tells about an Asterisk, checked before anything is connected.
+//!
+//! One table, [`KEYS`], is the source for the command line, the configuration file and the documentation. How `Dial`
+//! uses the templates: [`super::template`].
+
+use std::collections::BTreeMap;
+
+use ifbus_call::address::Form;
+
+use super::template::{BadTemplate, Template};
+use crate::adapter::Secret;
+
+/// One setting of a kind of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its name in `--set NAME=VALUE` and in the configuration file.
+    pub name: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What holds if it is not given; empty if there is no default.
+    pub default: &'static str,
+    /// Why it exists, and why the default is what it is.
+    pub reason: &'static str,
+    /// Whether it must be given.
+    pub required: bool,
+    /// Whether it is never shown again.
+    pub secret: bool,
+}
+
+/// Every setting of an Asterisk.
+pub const KEYS: &[Key] = &[
+    key("host", "name or address of the server", "", "there is nothing to guess").required(),
+    key("port", "port of the manager interface (AMI)", "5038", "Asterisk's own default"),
+    key("user", "AMI user", "ifbus", "the name `ifbus setup asterisk` prints"),
+    key("secret", "password of the AMI user", "", "never a default password").required().hidden(),
+    key(
+        "ari_port",
+        "port of the HTTP interface with ARI; 0 = AMI alone",
+        "8088",
+        "Asterisk's own default; ARI's event \
+         stream cannot be forged by a caller, AMI's can",
+    ),
+    key("ari_user", "ARI user", "the AMI user", "one name for both is what setup prints"),
+    key(
+        "ari_secret",
+        "password of the ARI user",
+        "the AMI secret",
+        "one secret for both is what setup prints",
+    )
+    .hidden(),
+    key("context", "dialplan context that holds wait, ringback and hold", "ifbus", "the one setup prints"),
+    key(
+        "dial_extension",
+        "how an extension is dialled",
+        "PJSIP/{n}",
+        "a phone known to the server by that name",
+    ),
+    key(
+        "dial_e164",
+        "how a number is dialled, such as PJSIP/{n}@trunk",
+        "",
+        "the name of a trunk cannot be guessed; \
+         {n} keeps the +, {digits} drops it",
+    ),
+    key(
+        "dial_uri",
+        "how a SIP URI is dialled, such as PJSIP/trunk/{uri}",
+        "",
+        "the endpoint decides on codecs and \
+         authentication and cannot be guessed",
+    ),
+    key(
+        "sip",
+        "where SIP is asked for a sign of life: host:port, or off",
+        "the host, port 5060",
+        "a server whose \
+         management answers but whose SIP is dead is dead",
+    ),
+];
+
+const fn key(name: &'static str, meaning: &'static str, default: &'static str, reason: &'static str) -> Key {
+    Key { name, meaning, default, reason, required: false, secret: false }
+}
+
+impl Key {
+    const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    const fn hidden(self) -> Self {
+        Self { secret: true, ..self }
+    }
+}
+
+/// Why settings are not usable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadOptions {
+    /// A required key is absent.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// There is no such key.
+    #[error("asterisk has no setting `{0}`")]
+    UnknownKey(String),
+    /// A port that is none.
+    #[error("`{key}` is a port from {least} to 65535, not `{given}`")]
+    Port {
+        /// Which key.
+        key: &'static str,
+        /// The least value it may have.
+        least: u16,
+        /// What was given.
+        given: String,
+    },
+    /// A text with characters that would break a wire, or too long.
+    #[error("`{0}` takes 1 to 100 printable characters without blanks")]
+    Text(&'static str),
+    /// A template that cannot work.
+    #[error("`{key}`: {why}")]
+    Template {
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with it.
+        why: BadTemplate,
+    },
+    /// Neither `host:port` nor `off`.
+    #[error("`sip` is host:port or off, not `{0}`")]
+    Sip(String),
+}
+
+/// The settings of one Asterisk, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Name or address.
+    pub host: String,
+    /// Port of AMI.
+    pub port: u16,
+    /// AMI user.
+    pub user: String,
+    /// Its password.
+    pub secret: Secret,
+    /// Where ARI is, if it is to be used.
+    pub ari: Option<Ari>,
+    /// Dialplan context of the waiting places.
+    pub context: String,
+    /// How an extension is dialled.
+    pub dial_extension: Option<Template>,
+    /// How a number is dialled.
+    pub dial_e164: Option<Template>,
+    /// How a SIP URI is dialled.
+    pub dial_uri: Option<Template>,
+    /// Where SIP is asked for a sign of life.
+    pub sip: Option<(String, u16)>,
+}
+
+/// Where ARI is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ari {
+    /// Port of HTTP.
+    pub port: u16,
+    /// ARI user.
+    pub user: String,
+    /// Its password.
+    pub secret: Secret,
+}
+
+impl Options {
+    /// Checks settings given as name and value; [`KEYS`] names them.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is missing, unknown or malformed.
+    pub fn new(given: &BTreeMap<String, String>) -> Result<Self, BadOptions> {
+        if let Some(unknown) = given.keys().find(|name| KEYS.iter().all(|key| key.name != name.as_str())) {
+            return Err(BadOptions::UnknownKey(unknown.clone()));
+        }
+        let host = required(given, "host")?;
+        let user = text(given, "user", "ifbus")?;
+        let secret = required(given, "secret")?;
+        let ari = match port(given, "ari_port", 8088, 0)? {
+            0 => None,
+            port => Some(Ari {
+                port,
+                user: text(given, "ari_user", &user)?,
+                secret: Secret::new(text(given, "ari_secret", &secret)?),
+            }),
+        };
+        Ok(Self {
+            port: port(given, "port", 5038, 1)?,
+            context: text(given, "context", "ifbus")?,
+            dial_extension: Some(template(given, "dial_extension")?.unwrap_or_else(Template::extension)),
+            dial_e164: template(given, "dial_e164")?,
+            dial_uri: template(given, "dial_uri")?,
+            sip: sip(given, &host)?,
+            host,
+            user,
+            secret: Secret::new(secret),
+            ari,
+        })
+    }
+
+    /// The template for a form of address, if the operator gave one.
+    #[must_use]
+    pub fn template(&self, form: Form) -> Option<&Template> {
+        match form {
+            Form::Extension => self.dial_extension.as_ref(),
+            Form::E164 => self.dial_e164.as_ref(),
+            Form::Uri => self.dial_uri.as_ref(),
+        }
+    }
+
+    /// Whether the server is on this machine, where clear text is read by nobody else.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+fn required(given: &BTreeMap<String, String>, key: &'static str) -> Result<String, BadOptions> {
+    if given.contains_key(key) { text(given, key, "") } else { Err(BadOptions::Missing(key)) }
+}
+
+fn text(given: &BTreeMap<String, String>, key: &'static str, default: &str) -> Result<String, BadOptions> {
+    let Some(value) = given.get(key) else { return Ok(default.to_owned()) };
+    let printable = value.bytes().all(|byte| byte > 0x20 && byte != 0x7f);
+    if printable && (1..=100).contains(&value.len()) { Ok(value.clone()) } else { Err(BadOptions::Text(key)) }
+}
+
+fn port(
+    given: &BTreeMap<String, String>,
+    key: &'static str,
+    default: u16,
+    least: u16,
+) -> Result<u16, BadOptions> {
+    let Some(value) = given.get(key) else { return Ok(default) };
+    let port = value.parse::<u16>().ok().filter(|port| *port >= least);
+    port.ok_or_else(|| BadOptions::Port { key, least, given: value.chars().take(20).collect() })
+}
+
+fn template(given: &BTreeMap<String, String>, key: &'static str) -> Result<Option<Template>, BadOptions> {
+    let parsed = given.get(key).map(|value| value.parse::<Template>()).transpose();
+    parsed.map_err(|why| BadOptions::Template { key, why })
+}
+
+fn sip(given: &BTreeMap<String, String>, host: &str) -> Result<Option<(String, u16)>, BadOptions> {
+    let Some(value) = given.get("sip") else { return Ok(Some((host.to_owned(), 5060))) };
+    if value == "off" {
+        return Ok(None);
+    }
+    let bad = || BadOptions::Sip(value.chars().take(60).collect());
+    let (name, port) = value.rsplit_once(':').ok_or_else(bad)?;
+    let name = name.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(name);
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_');
+    let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad)?;
+    if name.is_empty() || name.len() > 100 || !name.bytes().all(sound) {
+        return Err(bad());
+    }
+    Ok(Some((name.to_owned(), port)))
+}

@@ -1,0 +1,493 @@
+//! Orders to actions, and actions to outcomes: one function per order.
+//!
+//! "Accepted" is never "done": the facts in `facts.rs` prove an order, or its deadline passes and the server is asked
+//! what is true. Orders on one leg are carried out one after the other. Tones: `tones.rs`. Probe: `probe.rs`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ifbus_call::order::{Dial, Direction, Done, Evidence, ParkReason};
+use ifbus_call::{Cause, Event, LegId, Load, Order, Refused, Said, Stage, Wait, Why};
+
+use super::cause::q850;
+use super::flight::{DROPS_MAX, ORDERS_MAX, Purpose, Running, Timer, Work};
+use super::legs::Leg;
+use super::listing::{Item, LIST_WITHIN};
+use super::machine::{Asterisk, COMMANDS, Phase, WATCH};
+use super::names::{self, Native};
+use super::session::{is_gone, refused};
+use crate::adapter::{Output, Ticket};
+use crate::wire_format::ami::{Field, Message, Unfit};
+
+/// `Bridge` and `Redirect` take milliseconds; five seconds are an overloaded server (sheet, section 9).
+const COMMAND_WITHIN: Duration = Duration::from_secs(5);
+
+/// What an originate may take beyond its ringing.
+const DIAL_EXTRA: Duration = Duration::from_secs(5);
+
+/// How long after a failed originate the events of its channel may still be on the way: the two streams are not
+/// ordered against each other (sheet, section 19).
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The longest look for the truth after a deadline.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+
+/// A leg that is never joined ends this long after its ringing time, also if we die (design section 4). `Bridge` takes
+/// the limit away by itself, on 16 and on 22.
+const FENCE: Duration = Duration::from_secs(120);
+
+impl Asterisk {
+    pub(super) fn order(&mut self, ticket: Ticket, order: Order) {
+        let open = self.life.orders.len() + self.life.waiting.len();
+        let most = if matches!(order, Order::Drop { .. }) { DROPS_MAX } else { ORDERS_MAX };
+        if self.phase != Phase::Ready {
+            self.out.push_back(Output::Answer(ticket, Err(Refused::unsent(Why::NotReady))));
+        } else if open >= most {
+            self.out.push_back(Output::Answer(ticket, Err(Refused::unsent(Why::Overloaded))));
+        } else {
+            self.life.waiting.push_back((ticket, order));
+            self.life.freed = true;
+        }
+    }
+
+    /// Begins every order whose legs are free and that no earlier one waits for.
+    pub(super) fn settle(&mut self) {
+        while std::mem::take(&mut self.life.freed) {
+            let mut taken: BTreeSet<LegId> = BTreeSet::new();
+            for (ticket, order) in std::mem::take(&mut self.life.waiting) {
+                let legs = legs_of(&order);
+                let free = legs.iter().all(|leg| !self.life.busy.contains_key(leg) && !taken.contains(leg));
+                if free {
+                    self.begin(ticket, order);
+                } else {
+                    taken.extend(legs);
+                    self.life.waiting.push_back((ticket, order));
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, ticket: Ticket, order: Order) {
+        match order {
+            Order::Dial(dial) => self.dial(ticket, &dial),
+            Order::Join { a, b } => self.join(ticket, a, b),
+            Order::Park { held, other, why } => self.park(ticket, held, other, why),
+            Order::Drop { leg, cause } => self.drop_leg(ticket, leg, cause),
+            Order::Dtmf { leg, digits } => self.dtmf(ticket, leg, digits),
+            Order::Mute { leg, direction, on } => self.mute(ticket, leg, direction, on),
+            Order::List => self.list(ticket),
+            Order::Load => self.load(ticket),
+            Order::Probe => self.probe(ticket),
+            Order::ProbeSip => self.probe_sip(ticket),
+            Order::Inspect => self.inspect(ticket),
+        }
+    }
+
+    /// Remembers an order that has begun.
+    pub(super) fn running(&mut self, ticket: Ticket, work: Work, asks: Vec<u128>, within: Duration) {
+        for leg in work.legs() {
+            self.life.busy.insert(leg, ticket);
+        }
+        self.life.timers.arm(Timer::Order(ticket), self.now + within);
+        self.life.orders.insert(ticket, Running { work, asks, accepted: false, looks: None });
+    }
+
+    pub(super) fn refuse(&mut self, ticket: Ticket, refused: Refused) {
+        if self.life.orders.contains_key(&ticket) {
+            self.finish(ticket, Err(refused));
+        } else {
+            self.out.push_back(Output::Answer(ticket, Err(refused)));
+        }
+    }
+
+    // ---- one function per order --------------------------------------------------------------------------------------
+
+    fn dial(&mut self, ticket: Ticket, dial: &Dial) {
+        if self.life.legs.get(dial.leg).is_some() {
+            return self.refuse(ticket, unsent("a leg of this id exists"));
+        }
+        let Some(template) = self.options.template(dial.tag.party.form()) else {
+            return self.refuse(ticket, Refused::unsent(Why::NoTemplate));
+        };
+        let Some(channel) = template.channel(&dial.tag.party) else {
+            return self.refuse(ticket, unsent("the channel would be too long"));
+        };
+        let place = match dial.wait {
+            Wait::Silence => "wait",
+            Wait::Ringback => "ringback",
+        };
+        let (call, ends) = names::written(&dial.tag);
+        let fence = dial.within.as_secs() + FENCE.as_secs();
+        let (id, action) = self.action("Originate");
+        let action = action
+            .with("Channel", channel)
+            .with("ChannelId", Native(self.instance, dial.leg))
+            .with("Context", &self.options.context)
+            .with("Exten", place)
+            .with("Priority", 1)
+            .with("Timeout", dial.within.as_millis())
+            .with("CallerID", format_args!("\"{0}\" <{0}>", dial.caller.user()))
+            .with("Async", "true")
+            .with("Variable", format_args!("TIMEOUT(absolute)={fence}"))
+            .with("Variable", format_args!("__{}={call}", names::CALL))
+            .with("Variable", format_args!("__{}={ends}", names::ENDS));
+        match self.ask(COMMANDS, id, action, Purpose::Originate(ticket, dial.leg)) {
+            Err(unfit) => self.refuse(ticket, unfit_refusal(&unfit)),
+            Ok(()) => {
+                self.life.legs.insert(dial.leg, Leg::new(None));
+                let work = Work::Dial { leg: dial.leg, failed: None };
+                // the originate outlives its order: its late result must still find its leg
+                self.running(ticket, work, Vec::new(), dial.within + DIAL_EXTRA);
+                self.life.timers.arm(Timer::Asked(id), self.now + dial.within + 2 * DIAL_EXTRA);
+                if let Some(running) = self.life.orders.get_mut(&ticket) {
+                    running.accepted = true;
+                }
+            }
+        }
+    }
+
+    fn join(&mut self, ticket: Ticket, a: LegId, b: LegId) {
+        if self.life.legs.together(a, b) {
+            // a second `Bridge` of a joined pair tears it apart (sheet, section 6)
+            return self.out.push_back(Output::Answer(ticket, Ok(Done::Proven)));
+        }
+        if self.two_up(ticket, a, b).is_none() {
+            return;
+        }
+        self.running(ticket, Work::Join { a, b, sent: false }, Vec::new(), COMMAND_WITHIN);
+        self.settle_legs(ticket);
+    }
+
+    fn park(&mut self, ticket: Ticket, held: LegId, other: LegId, why: ParkReason) {
+        let Some((first, second)) = self.two_up(ticket, held, other) else { return };
+        // moving one leg of a joined pair ends the other one; only a pair, or two that are alone, may be moved
+        let third = [held, other].into_iter().any(|leg| {
+            let members =
+                self.life.legs.bridge_of(leg).map_or(&[][..], |bridge| self.life.legs.members(bridge));
+            members.iter().any(|member| *member != held && *member != other)
+        });
+        if third {
+            return self.refuse(ticket, unsent("one of them talks to a third party"));
+        }
+        // one who asks a third party must outlive that party's end, to come back to the one who waits
+        let partner_place = match why {
+            ParkReason::Hold => "park",
+            ParkReason::Consult => "consult",
+        };
+        let context = self.options.context.clone();
+        let (id, action) = self.action("Redirect");
+        let action = action
+            .with("Channel", first)
+            .with("Context", &context)
+            .with("Exten", "hold")
+            .with("Priority", 1)
+            .with("ExtraChannel", second)
+            .with("ExtraContext", &context)
+            .with("ExtraExten", partner_place)
+            .with("ExtraPriority", 1);
+        match self.ask(COMMANDS, id, action, Purpose::Command(ticket)) {
+            Ok(()) => {
+                for leg in [held, other] {
+                    if let Some(known) = self.life.legs.get_mut(leg) {
+                        known.settled = false;
+                    }
+                }
+                self.running(ticket, Work::Park { held, other }, vec![id], COMMAND_WITHIN);
+            }
+            Err(unfit) => self.refuse(ticket, unfit_refusal(&unfit)),
+        }
+    }
+
+    fn drop_leg(&mut self, ticket: Ticket, leg: LegId, cause: Cause) {
+        // a leg we do not know may be one of ours all the same: an originate that came late
+        let channel = self.channel(leg).unwrap_or_else(|| Native(self.instance, leg).to_string());
+        let (id, action) = self.action("Hangup");
+        let action = action.with("Channel", channel).with("Cause", q850(cause));
+        match self.ask(COMMANDS, id, action, Purpose::Command(ticket)) {
+            Ok(()) => {
+                if let Some(known) = self.life.legs.get_mut(leg) {
+                    known.dropped = true;
+                }
+                self.running(ticket, Work::Drop { leg }, vec![id], COMMAND_WITHIN);
+            }
+            Err(unfit) => self.refuse(ticket, unfit_refusal(&unfit)),
+        }
+    }
+
+    fn mute(&mut self, ticket: Ticket, leg: LegId, direction: Direction, on: bool) {
+        let Some(channel) = self.channel(leg) else {
+            return self.refuse(ticket, Refused::unsent(Why::NoSuchLeg));
+        };
+        let (id, action) = self.action("MuteAudio");
+        let action = action
+            .with("Channel", channel)
+            .with(
+                "Direction",
+                match direction {
+                    Direction::In => "in",
+                    Direction::Out => "out",
+                },
+            )
+            .with("State", if on { "on" } else { "off" });
+        match self.ask(COMMANDS, id, action, Purpose::Command(ticket)) {
+            Ok(()) => self.running(ticket, Work::Mute { leg, direction, on }, vec![id], COMMAND_WITHIN),
+            Err(unfit) => self.refuse(ticket, unfit_refusal(&unfit)),
+        }
+    }
+
+    fn load(&mut self, ticket: Ticket) {
+        let id = self.ask_plain(WATCH, "CoreStatus", Purpose::Load(ticket));
+        self.running(ticket, Work::Load, vec![id], LIST_WITHIN);
+    }
+
+    // ---- parts of them ---------------------------------------------------------------------------------------------
+
+    /// The channels of two answered legs, or the refusal: a ringing leg is destroyed by `Bridge` and `Redirect`.
+    fn two_up(&mut self, ticket: Ticket, a: LegId, b: LegId) -> Option<(String, String)> {
+        let up = |leg| self.life.legs.get(leg).map(|known| known.stage == Stage::Up);
+        let refused = match (up(a), up(b)) {
+            (Some(true), Some(true)) if a != b => return self.channel(a).zip(self.channel(b)),
+            (None, _) | (_, None) => Refused::unsent(Why::NoSuchLeg),
+            _ if a == b => unsent("a leg cannot talk to itself"),
+            _ => unsent("a leg that was not answered cannot be moved"),
+        };
+        self.refuse(ticket, refused);
+        None
+    }
+
+    // ---- answers ---------------------------------------------------------------------------------------------------
+
+    pub(super) fn originate_refused(&mut self, ticket: Ticket, leg: LegId, message: &Message<'_>) {
+        if self.life.orders.contains_key(&ticket) {
+            self.life.legs.remove(leg);
+            self.finish(ticket, Err(refused(message)));
+        }
+    }
+
+    /// The end of an originate. Success is told by the events; a failure counts only if there was never a channel.
+    pub(super) fn originated(&mut self, id: u128, message: &Message<'_>) {
+        let Some(asked) = self.life.asked.remove(&id) else { return };
+        self.life.timers.disarm(Timer::Asked(id));
+        let Purpose::Originate(ticket, leg) = asked.purpose else { return };
+        if message.get(Field::Response) == Some(b"Success") {
+            if !self.by_stream() {
+                self.doubt(leg);
+            }
+            return;
+        }
+        let reason = message.number(Field::Reason).unwrap_or(0);
+        let Some(running) = self.life.orders.get_mut(&ticket) else { return };
+        if let Work::Dial { failed, .. } = &mut running.work {
+            *failed = Some(reason);
+        }
+        if self.end_rumored(leg) {
+            return;
+        }
+        self.life.timers.arm(Timer::Grace(ticket), self.now + GRACE);
+    }
+
+    /// A failed originate needs no confirmation of its leg's end: nobody else knows the id it was answered under.
+    fn end_rumored(&mut self, leg: LegId) -> bool {
+        let rumor = self.life.legs.get_mut(leg).and_then(|known| known.rumor.take());
+        if let Some(end) = &rumor {
+            self.ended(leg, end);
+        }
+        rumor.is_some()
+    }
+
+    pub(super) fn grace_over(&mut self, ticket: Ticket) {
+        let Some(Running { work: Work::Dial { leg, failed: Some(reason) }, .. }) =
+            self.life.orders.get(&ticket)
+        else {
+            return;
+        };
+        let (leg, reason) = (*leg, *reason);
+        if self.end_rumored(leg) {
+            return;
+        }
+        self.life.legs.remove(leg);
+        // 3 is our own ringing time; everything that never made a channel has no way to the phone (sheet, section 7)
+        let cause = if reason == 3 { Cause::NoAnswer } else { Cause::Unreachable };
+        let said = Some(Said::new(Some(reason), "originate failed without a channel"));
+        self.finish(ticket, Err(Refused { why: Why::Refused, cause, evidence: Evidence::NotDone, said }));
+    }
+
+    pub(super) fn command_answered(&mut self, ticket: Ticket, success: bool, message: &Message<'_>) {
+        let alone = !self.by_stream();
+        let Some(running) = self.life.orders.get_mut(&ticket) else { return };
+        running.accepted = success;
+        match (&running.work, success) {
+            (Work::Mute { leg, direction, on }, true) => {
+                let event = Event::Muted(*leg, *direction, *on);
+                self.out.push_back(Output::Event(event));
+                self.finish(ticket, Ok(Done::Proven));
+            }
+            (Work::Drop { leg }, false) if is_gone(message) => {
+                let leg = *leg;
+                self.gone_before(ticket, leg);
+            }
+            (_, false) => self.finish(ticket, Err(refused(message))),
+            (_, true) => {
+                let legs = if alone { running.work.legs() } else { Vec::new() };
+                for leg in legs {
+                    self.doubt(leg);
+                }
+                self.progress(ticket);
+            }
+        }
+    }
+
+    /// Gone already is a success; if its end was not told yet, it is told first.
+    fn gone_before(&mut self, ticket: Ticket, leg: LegId) {
+        if self.life.legs.get(leg).is_some() {
+            self.gone(leg);
+        }
+        if self.life.legs.get(leg).is_none() {
+            self.finish(ticket, Ok(Done::Proven));
+        }
+    }
+
+    pub(super) fn loaded(&mut self, ticket: Ticket, success: bool, message: &Message<'_>) {
+        if !success {
+            return self.finish(ticket, Err(refused(message)));
+        }
+        let number = |key| message.only(key).and_then(|text| text.parse::<u64>().ok());
+        let load = Load {
+            // it says calls and counts channels (sheet, section 5)
+            legs: number("CoreCurrentCalls").and_then(|legs| u32::try_from(legs).ok()),
+            legs_max: self.life.legs_max,
+            legs_ever: number("CoreProcessedCalls"),
+        };
+        self.finish(ticket, Ok(Done::Loaded(load)));
+    }
+
+    // ---- proof -----------------------------------------------------------------------------------------------------
+
+    /// Finishes an order if what is known now proves it, or proves that it cannot be done.
+    pub(super) fn progress(&mut self, ticket: Ticket) {
+        let Some(running) = self.life.orders.get(&ticket) else { return };
+        let legs = &self.life.legs;
+        let outcome = match running.work {
+            Work::Dial { leg, .. } => match legs.get(leg) {
+                Some(known) if !known.made => None,
+                _ => Some(Ok(Done::Proven)),
+            },
+            Work::Drop { leg } => legs.get(leg).is_none().then_some(Ok(Done::Proven)),
+            Work::Join { a, b, .. } if legs.together(a, b) => Some(Ok(Done::Proven)),
+            Work::Park { held, other }
+                if running.accepted
+                    && [held, other].into_iter().all(|leg| {
+                        legs.get(leg).is_some_and(|known| known.bridge.is_none() && !known.unsure())
+                    }) =>
+            {
+                Some(Ok(Done::Proven))
+            }
+            Work::Join { a, b, .. } | Work::Park { held: a, other: b } => {
+                let lost = legs.get(a).is_none() || legs.get(b).is_none();
+                let why = Why::NoSuchLeg;
+                lost.then_some(Err(Refused { evidence: Evidence::NotDone, ..Refused::unsent(why) }))
+            }
+            _ => None,
+        };
+        if let Some(outcome) = outcome {
+            self.finish(ticket, outcome);
+        }
+    }
+
+    /// The deadline of an order: ask the server what is true, and answer from that.
+    pub(super) fn order_late(&mut self, ticket: Ticket) {
+        let Some(running) = self.life.orders.get_mut(&ticket) else { return };
+        let looked = running.looks.is_some();
+        let legs = running.work.legs();
+        match &running.work {
+            Work::List => return self.list_late(ticket),
+            Work::Join { sent: false, .. } => {
+                let refused =
+                    unsent("a leg does not come to its waiting place: `ifbus test` looks at the dialplan");
+                return self.finish(ticket, Err(Refused { why: Why::Unproven, ..refused }));
+            }
+            Work::Load | Work::Mute { .. } | Work::Dtmf { .. } => return self.unproven(ticket),
+            Work::Probe(_) => return self.probe_over(ticket),
+            Work::Inspect(_) => return self.inspection_over(ticket),
+            Work::Dial { .. } | Work::Join { .. } | Work::Park { .. } | Work::Drop { .. } => {}
+        }
+        if looked {
+            return self.unproven(ticket);
+        }
+        self.life.timers.arm(Timer::Order(ticket), self.now + LOOK_WITHIN);
+        let mut looks = 0;
+        for leg in legs {
+            if let Some(id) = self.look_at(leg, Purpose::LastLook(ticket, leg, None)) {
+                looks += 1;
+                if let Some(running) = self.life.orders.get_mut(&ticket) {
+                    running.asks.push(id);
+                }
+            }
+        }
+        if let Some(running) = self.life.orders.get_mut(&ticket) {
+            running.looks = Some(looks);
+        }
+        if looks == 0 {
+            self.unproven(ticket);
+        }
+    }
+
+    /// One leg was looked at after the deadline.
+    pub(super) fn looked(&mut self, ticket: Ticket, leg: LegId, answer: Option<Option<Item>>) {
+        match answer {
+            Some(Some(item)) => self.learn(&item),
+            Some(None) if self.is_dialing(leg) => {}
+            Some(None) => {
+                self.gone(leg);
+                self.vanished(leg);
+            }
+            None => return,
+        }
+        self.progress(ticket);
+        let Some(running) = self.life.orders.get_mut(&ticket) else { return };
+        running.looks = running.looks.map(|looks| looks.saturating_sub(1));
+        if running.looks == Some(0) {
+            self.unproven(ticket);
+        }
+    }
+
+    /// There is no proof, and the truth gave none. An action that was answered is over and has not worked; one that was
+    /// not, and an originate, may still take effect.
+    fn unproven(&mut self, ticket: Ticket) {
+        let Some(running) = self.life.orders.get(&ticket) else { return };
+        let mut evidence = Evidence::Unknown;
+        match running.work {
+            Work::Dial { leg, .. } => {
+                self.life.legs.remove(leg);
+            }
+            Work::Drop { leg } => {
+                if let Some(known) = self.life.legs.get_mut(leg) {
+                    known.dropped = false;
+                }
+            }
+            _ if running.accepted && running.looks == Some(0) => evidence = Evidence::NotDone,
+            _ => {}
+        }
+        self.finish(ticket, Err(Refused { why: Why::Unproven, evidence, ..Refused::link_lost() }));
+    }
+}
+
+/// The legs an order must have for itself, or at least must not share with an earlier one.
+fn legs_of(order: &Order) -> Vec<LegId> {
+    match order {
+        Order::Dial(dial) => vec![dial.leg],
+        Order::Join { a, b } => vec![*a, *b],
+        Order::Park { held, other, .. } => vec![*held, *other],
+        Order::Drop { leg, .. } | Order::Dtmf { leg, .. } | Order::Mute { leg, .. } => vec![*leg],
+        Order::List | Order::Load | Order::Probe | Order::ProbeSip | Order::Inspect => Vec::new(),
+    }
+}
+
+/// A refusal of ours with a reason for people.
+fn unsent(text: &str) -> Refused {
+    Refused { said: Some(Said::new(None, text)), ..Refused::unsent(Why::Refused) }
+}
+
+pub(super) fn unfit_refusal(unfit: &Unfit) -> Refused {
+    unsent(&unfit.to_string())
+}

@@ -1,0 +1,208 @@
+//! Whether each interface answers: `Ping` on both AMI connections and ARI's ping; SIP OPTIONS apart from them.
+//!
+//! It measures and reports; what follows from it is decided elsewhere. Only a connection that stays silent for ten
+//! seconds is given up here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ifbus_call::order::{Done, Probed};
+use ifbus_call::{Interface, Nanos};
+
+use super::flight::{Purpose, Timer, Work};
+use super::machine::{Asterisk, COMMANDS, Link, Request, SILENT_MAX, SIP, Stream, WATCH};
+use crate::adapter::{Endpoint, HttpReply, LinkError, Output, Ticket};
+use crate::wire_format::sip_options::Question;
+
+/// The deadline of each part: a healthy server answers within milliseconds (sheet, section 9).
+pub(super) const PROBE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Datagrams get lost: ask again after SIP's own T1.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// A probe under way.
+#[derive(Debug)]
+pub(super) struct Probing {
+    began: Nanos,
+    answers: BTreeMap<Part, Option<Result<Duration, String>>>,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    Commands,
+    Watch,
+    Stream,
+    Sip,
+}
+
+impl Probing {
+    fn new(began: Nanos, parts: impl IntoIterator<Item = Part>) -> Self {
+        Self { began, answers: parts.into_iter().map(|part| (part, None)).collect() }
+    }
+
+    fn is_over(&self) -> bool {
+        self.answers.values().all(Option::is_some)
+    }
+
+    /// One line per interface; of two parts the worse one.
+    fn report(&self) -> Vec<Probed> {
+        let mut worst: BTreeMap<Interface, Result<Duration, String>> = BTreeMap::new();
+        for (part, answer) in &self.answers {
+            let interface = match part {
+                Part::Commands => Interface::Management,
+                Part::Watch if self.answers.contains_key(&Part::Stream) => Interface::Management,
+                Part::Watch | Part::Stream => Interface::Events,
+                Part::Sip => Interface::Sip,
+            };
+            let answer = answer.clone().unwrap_or_else(|| Err(format!("no answer within {PROBE_WITHIN:?}")));
+            let worse = match (worst.get(&interface), &answer) {
+                (Some(Err(_)), _) => false,
+                (Some(Ok(known)), Ok(new)) => new > known,
+                _ => true,
+            };
+            if worse {
+                worst.insert(interface, answer);
+            }
+        }
+        worst.into_iter().map(|(interface, answered)| Probed { interface, answered }).collect()
+    }
+}
+
+impl Asterisk {
+    pub(super) fn probe(&mut self, ticket: Ticket) {
+        let mut parts = vec![Part::Commands, Part::Watch];
+        if self.life.stream == Stream::Up {
+            parts.push(Part::Stream);
+        }
+        let asks = [COMMANDS, WATCH].map(|slot| self.ping(slot, Purpose::Ping(ticket)));
+        let probing = Probing::new(self.now, parts.iter().copied());
+        self.running(ticket, Work::Probe(probing), asks.to_vec(), PROBE_WITHIN);
+        if parts.contains(&Part::Stream)
+            && let Some(request) = self.ari_request("GET", "/ari/asterisk/ping".to_owned(), None)
+        {
+            self.request(Request::Ping(ticket), request);
+        }
+    }
+
+    /// Asks SIP alone; without an address to ask nothing is reported.
+    pub(super) fn probe_sip(&mut self, ticket: Ticket) {
+        if self.options.sip.is_none() {
+            self.out.push_back(Output::Answer(ticket, Ok(Done::Probed(Vec::new()))));
+            return;
+        }
+        let probing = Probing::new(self.now, [Part::Sip]);
+        self.running(ticket, Work::Probe(probing), Vec::new(), PROBE_WITHIN);
+        self.ask_sip(ticket);
+    }
+
+    /// Pings, and from now on expects to hear something on that connection.
+    pub(super) fn ping(&mut self, slot: u8, purpose: Purpose) -> u128 {
+        if !self.life.timers.is_armed(Timer::Silent(slot)) {
+            self.life.timers.arm(Timer::Silent(slot), self.now + SILENT_MAX);
+        }
+        self.ask_plain(slot, "Ping", purpose)
+    }
+
+    pub(super) fn pinged(&mut self, ticket: Ticket, slot: u8, success: bool) {
+        let part = if slot == COMMANDS { Part::Commands } else { Part::Watch };
+        let failure = (!success).then(|| "ping was refused".to_owned());
+        self.part(ticket, part, failure);
+    }
+
+    pub(super) fn stream_pinged(&mut self, ticket: Ticket, result: Result<HttpReply, LinkError>) {
+        let failure = match result {
+            Ok(reply) if reply.status == 200 => None,
+            Ok(reply) => Some(format!("http status {}", reply.status)),
+            Err(error) => Some(error.to_string()),
+        };
+        self.part(ticket, Part::Stream, failure);
+    }
+
+    fn part(&mut self, ticket: Ticket, part: Part, failure: Option<String>) {
+        let now = self.now;
+        let Some(running) = self.life.orders.get_mut(&ticket) else { return };
+        match &mut running.work {
+            Work::Probe(probing) => {
+                let answer = failure.map_or_else(|| Ok(now.since(probing.began)), Err);
+                if let Some(place) = probing.answers.get_mut(&part) {
+                    place.get_or_insert(answer);
+                }
+                if probing.is_over() {
+                    self.probe_over(ticket);
+                }
+            }
+            Work::Inspect(_) => self.inspected_part(ticket, part, failure),
+            _ => {}
+        }
+    }
+
+    pub(super) fn probe_over(&mut self, ticket: Ticket) {
+        let Some(running) = self.life.orders.get(&ticket) else { return };
+        if let Work::Probe(probing) = &running.work {
+            let report = probing.report();
+            self.finish(ticket, Ok(Done::Probed(report)));
+        }
+    }
+
+    // ---- SIP -------------------------------------------------------------------------------------------------------
+
+    /// Asks SIP for a sign of life. A newer question replaces an older one, whose order ends at its deadline.
+    pub(super) fn ask_sip(&mut self, ticket: Ticket) {
+        let Some((host, port)) = self.options.sip.clone() else { return };
+        let question = Question { id: self.random.next() };
+        self.life.question = Some((ticket, question));
+        match self.life.sip {
+            Link::Closed => {
+                self.life.sip = Link::Opening;
+                self.open(SIP, Endpoint::Udp { host, port });
+            }
+            Link::Opening => {}
+            Link::Open | Link::In => self.send_options(),
+        }
+    }
+
+    pub(super) fn sip_opened(&mut self) {
+        self.life.sip = Link::In;
+        self.send_options();
+    }
+
+    fn send_options(&mut self) {
+        let Some((host, port)) = &self.options.sip else { return };
+        if let Some((ticket, question)) = &self.life.question {
+            let (ticket, datagram) = (*ticket, question.datagram(host, *port));
+            self.out.push_back(Output::Send(self.link(SIP), datagram));
+            self.life.timers.arm(Timer::Retransmit(ticket), self.now + ASK_AGAIN);
+        }
+    }
+
+    pub(super) fn ask_sip_again(&mut self, ticket: Ticket) {
+        if self.life.question.as_ref().is_some_and(|(asking, _)| *asking == ticket)
+            && self.life.sip == Link::In
+        {
+            self.send_options();
+        }
+    }
+
+    pub(super) fn sip_datagram(&mut self, datagram: &[u8]) {
+        let Some((ticket, question)) = &self.life.question else { return };
+        if question.answered_by(datagram).is_some() {
+            let ticket = *ticket;
+            self.sip_answered(ticket, None);
+        }
+    }
+
+    pub(super) fn sip_closed(&mut self, error: &LinkError) {
+        self.life.sip = Link::Closed;
+        if let Some((ticket, _)) = &self.life.question {
+            let ticket = *ticket;
+            self.sip_answered(ticket, Some(error.to_string()));
+        }
+    }
+
+    fn sip_answered(&mut self, ticket: Ticket, failure: Option<String>) {
+        self.life.question = None;
+        self.life.timers.disarm(Timer::Retransmit(ticket));
+        self.part(ticket, Part::Sip, failure);
+    }
+}

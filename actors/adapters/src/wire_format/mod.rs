@@ -1,0 +1,8 @@
+//! One file per wire: bytes to frames and frames to bytes.
+//!
+//! Incremental, borrowed, bounded; nothing here knows what a frame means to a call. Read [`ami`] first.
+
+pub mod ami;
+pub mod ari;
+pub mod md5;
+pub mod sip_options;

@@ -1,0 +1,72 @@
+//! After `kill -9` every living call of ours is found again under its id, and can be ended by it.
+
+use std::collections::BTreeMap;
+
+use ifbus_call::Verb;
+use ifbus_doubles::phone::Plan;
+use ifbus_fleet::view::Status;
+
+use crate::world::run;
+
+#[test]
+fn talking_held_and_ringing_calls_are_adopted_under_their_ids() {
+    run(40, &["pbx1", "pbx2"], async |world| {
+        let talking = world.talk("1001", "1002").await;
+        let held = world.talk("1003", "1004").await;
+        world.act(held, Verb::Hold { role: None }).await.unwrap();
+        world.until("held", |world| world.call(held).held && world.call(held).verb.is_none()).await;
+        for server in ["pbx1", "pbx2"] {
+            world.with(server, |pbx, _| pbx.plan("1006", Plan::rings()));
+        }
+        let ringing = world.place("1005", "1006").await.unwrap().id;
+        world.until("rings", |world| world.rings("1006") == 1).await;
+
+        world.kill_and_restart(BTreeMap::new()).await;
+        world.until("all are back", |world| world.calls().len() == 3).await;
+        assert_eq!(world.status(talking), Status::InProgress);
+        assert!(world.call(held).held);
+        assert_eq!(world.status(ringing), Status::Ringing);
+        assert_eq!(world.call(talking).from.as_str(), "1001");
+
+        world.act(held, Verb::Resume).await.unwrap();
+        world.until("resumed", |world| world.has_event("call.resumed")).await;
+        for id in [talking, held, ringing] {
+            world.hang_up(id).await;
+        }
+        world.until("empty", |world| world.channels("pbx1") + world.channels("pbx2") == 0).await;
+        assert_eq!(world.rings("1006"), 1);
+    });
+}
+
+#[test]
+fn two_hundred_calls_survive() {
+    run(41, &["pbx1", "pbx2"], async |world| {
+        let mut ids = Vec::new();
+        for n in 0..200 {
+            ids.push(world.place(&format!("{}", 2000 + n), &format!("{}", 2400 + n)).await.unwrap().id);
+        }
+        for id in &ids {
+            world.until("talks", |world| world.status(*id) == Status::InProgress).await;
+        }
+        world.kill_and_restart(BTreeMap::new()).await;
+        world.until("all are back", |world| world.calls().len() == 200).await;
+        for id in &ids {
+            assert_eq!(world.status(*id), Status::InProgress);
+        }
+        for id in ids {
+            world.hang_up(id).await;
+        }
+        world.until("empty", |world| world.channels("pbx1") + world.channels("pbx2") == 0).await;
+    });
+}
+
+#[test]
+fn calls_of_a_second_ifbus_and_of_nobody_are_left_alone() {
+    run(42, &["pbx1"], async |world| {
+        world.with("pbx1", |pbx, now| pbx.foreign_call("1007", "1008", now));
+        world.pass(std::time::Duration::from_secs(1)).await;
+        world.kill_and_restart(BTreeMap::new()).await;
+        world.until("listed", |world| world.fleet.board.foreign().len() == 2).await;
+        assert_eq!((world.calls().len(), world.channels("pbx1")), (0, 2));
+    });
+}
