@@ -82,8 +82,10 @@ impl Server {
         entry.journey = Some(Box::new(journey));
         self.calls.insert(id, entry);
         self.tell(id, if first { "call.queued" } else { "call.retry" }, text, now);
-        if let (Some(answer), Some(entry)) = (answer, self.calls.get(&id)) {
-            answer.give(Ok(entry.view.clone()));
+        // Shown before it is answered: whoever hears of the call can look at it.
+        self.show(Nanos::from_start(now));
+        if let (Some(answer), Some(view)) = (answer, self.shown(id)) {
+            answer.give(Ok(view.as_ref().clone()));
         }
     }
 

@@ -1,0 +1,427 @@
+//! One body for every server: what a verb promises, proved at the phones.
+
+use std::time::Duration;
+
+use ifbus_call::order::{Direction, Verdict};
+use ifbus_call::{Cause, Mode, Role, Verb};
+use ifbus_doubles::phone::Plan;
+use ifbus_fleet::Code;
+use ifbus_fleet::view::{ServerState, Status};
+
+use crate::stage::Stage;
+
+/// A cell: its name and its body.
+pub type Cell = (&'static str, fn(&Stage));
+
+/// Every cell.
+pub const CELLS: &[Cell] = &[
+    ("connect", connect),
+    ("health", health),
+    ("events", events),
+    ("load", load),
+    ("list: foreign calls are seen and left alone", list),
+    ("originate", originate),
+    ("originate: each failure has its cause", originate_failures),
+    ("originate: a silent phone is no-answer", originate_silent),
+    ("cancel", cancel),
+    ("hangup", hangup),
+    ("hangup by a phone", hangup_by_a_phone),
+    ("hold and resume", hold_and_resume),
+    ("blind-transfer", blind_transfer),
+    ("blind-transfer to a busy phone", blind_transfer_busy),
+    ("blind-transfer by the second party", blind_transfer_by_b),
+    ("attended-transfer: complete", attended_complete),
+    ("attended-transfer: cancel", attended_cancel),
+    ("attended-transfer: cancel while ringing", attended_cancel_ringing),
+    ("attended-transfer: busy target", attended_busy),
+    ("attended-transfer: target hangs up", attended_target_hangs_up),
+    ("dtmf", dtmf),
+    ("dtmf from a phone", dtmf_from_a_phone),
+    ("mute and unmute", mute),
+    ("adopt", adopt),
+    ("adopt: two hundred calls", adopt_many),
+    ("forged hangup", forged_hangup),
+    ("two verbs at once", two_verbs_at_once),
+    ("address without a template", no_template),
+];
+
+fn transfer(mode: Mode, role: Option<Role>) -> Verb {
+    Verb::Transfer { to: "1003".parse().expect("an address"), mode, role }
+}
+
+fn connect(stage: &Stage) {
+    let server = stage.server();
+    assert!(
+        matches!(server.version.as_deref().and_then(|v| v.split('.').next()), Some("22" | "16")),
+        "{server:?}"
+    );
+    assert_eq!(server.state, ServerState::Up);
+}
+
+fn health(stage: &Stage) {
+    stage.until("management answered a probe", |stage| {
+        stage.server().interfaces.iter().any(|view| view.interface == "management" && view.up)
+    });
+    let report = stage.inspect();
+    let failed: Vec<_> = report.findings.iter().filter(|finding| finding.verdict == Verdict::Fail).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    assert!(report.findings.len() >= 8, "{report:?}");
+}
+
+fn events(stage: &Stage) {
+    let id = stage.talk("1001", "1002");
+    stage.hang_up(id);
+    let kinds: Vec<String> = stage
+        .events()
+        .iter()
+        .filter(|e| e.fact.call == Some(id))
+        .map(|event| event.fact.kind.clone())
+        .collect();
+    for kind in ["call.queued", "call.ringing", "call.leg_answered", "call.answered", "call.ended"] {
+        assert!(kinds.iter().any(|k| k == kind), "{kind} in {kinds:?}");
+    }
+    let numbers: Vec<u64> = stage
+        .events()
+        .iter()
+        .filter(|e| e.fact.call == Some(id))
+        .filter_map(|event| event.fact.call_seq)
+        .collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "numbers without gaps");
+}
+
+fn load(stage: &Stage) {
+    let id = stage.talk("1001", "1002");
+    assert_eq!(stage.server().calls, 1);
+    stage.hang_up(id);
+    stage.until("the counter is back", |stage| stage.server().calls == 0);
+}
+
+fn list(stage: &Stage) {
+    stage.foreign_call("1005", "1006");
+    stage.until("they talk", |stage| stage.hears("1005", "1006") && stage.hears("1006", "1005"));
+    stage.kill_and_restart();
+    stage.until("the foreign legs are listed", |stage| stage.foreign_legs() == 2);
+    stage.hear_each_other("1005", "1006");
+    stage.phones.hang_up("1005");
+    stage.is_free("1006");
+}
+
+fn originate(stage: &Stage) {
+    let before = (stage.phones.rings("1001"), stage.phones.rings("1002"));
+    let id = stage.talk("1001", "1002");
+    assert_eq!(stage.phones.caller_seen("1001").as_deref(), Some("1002"), "the first sees the second");
+    assert_eq!(stage.phones.caller_seen("1002").as_deref(), Some("1001"), "the second sees the first");
+    assert_eq!(
+        (stage.phones.rings("1001"), stage.phones.rings("1002")),
+        (before.0 + 1, before.1 + 1),
+        "each rang once"
+    );
+    stage.hang_up(id);
+    assert_eq!(stage.status(id), Status::Completed);
+}
+
+fn originate_failures(stage: &Stage) {
+    let failures = [
+        (Plan::busy(), Cause::Busy, Status::Busy),
+        (Plan::declines(), Cause::Rejected, Status::Failed),
+        (Plan::unavailable(), Cause::NoAnswer, Status::NoAnswer),
+        (Plan::not_found(), Cause::Unreachable, Status::Failed),
+        (Plan::congested(), Cause::Congestion, Status::Failed),
+    ];
+    for (plan, cause, status) in failures {
+        stage.plan("1002", plan.clone());
+        let id = stage.place("1001", "1002").expect("the call is taken");
+        let call = stage.over(id);
+        let ended = call.cause.clone().expect("an ended call has a cause");
+        assert_eq!(
+            (call.status, ended.class, ended.role),
+            (status, cause, Some(Role::B)),
+            "{plan:?}: {call:?}"
+        );
+        stage.is_free("1001");
+    }
+    let id = stage.place("1009", "1002").expect("the call is taken");
+    let call = stage.over(id);
+    assert_eq!(
+        call.cause.as_ref().map(|end| end.class),
+        Some(Cause::Unreachable),
+        "not registered: {call:?}"
+    );
+}
+
+fn originate_silent(stage: &Stage) {
+    for plan in [Plan::silent(), Plan::rings()] {
+        stage.plan("1002", plan);
+        let id = stage.place_within("1001", "1002", Duration::from_secs(3)).expect("the call is taken");
+        let call = stage.over(id);
+        assert_eq!(call.status, Status::NoAnswer, "{call:?}");
+        stage.is_free("1001");
+    }
+}
+
+fn cancel(stage: &Stage) {
+    stage.plan("1002", Plan::rings());
+    let id = stage.place("1001", "1002").expect("the call is taken");
+    let rings =
+        |stage: &Stage| stage.call(id).legs.iter().any(|leg| leg.role == Role::B && leg.stage == "ringing");
+    stage.until("the second phone rings", rings);
+    stage.hang_up(id);
+    assert_eq!(stage.status(id), Status::Canceled);
+    stage.is_free("1001");
+}
+
+fn hangup(stage: &Stage) {
+    let id = stage.talk("1001", "1002");
+    stage.hang_up(id);
+    stage.is_free("1001");
+    stage.is_free("1002");
+    assert_eq!(
+        stage.act(id, Verb::Hangup).map_err(|problem| problem.code),
+        Err(Code::WrongState),
+        "over is over"
+    );
+}
+
+fn hangup_by_a_phone(stage: &Stage) {
+    for (number, role) in [("1001", Role::A), ("1002", Role::B)] {
+        let id = stage.talk("1001", "1002");
+        stage.phones.hang_up(number);
+        let call = stage.over(id);
+        let ended = call.cause.clone().expect("an ended call has a cause");
+        assert_eq!(
+            (call.status, ended.by, ended.role),
+            (Status::Completed, ifbus_call::By::Party, Some(role)),
+            "{call:?}"
+        );
+        stage.is_free("1001");
+        stage.is_free("1002");
+    }
+}
+
+fn hold_and_resume(stage: &Stage) {
+    let id = stage.talk("1001", "1002");
+    stage.act(id, Verb::Hold { role: None }).expect("hold is taken");
+    stage.comes(id, "call.held");
+    stage.hears_music("1002");
+    stage.until("the other hears nothing of it", |stage| !stage.hears("1001", "1002"));
+    stage.act(id, Verb::Resume).expect("resume is taken");
+    stage.comes(id, "call.resumed");
+    stage.hear_each_other("1001", "1002");
+    stage.hang_up(id);
+    stage.is_free("1001");
+    stage.is_free("1002");
+}
+
+fn blind_transfer(stage: &Stage) {
+    let id = stage.talk("1001", "1002");
+    stage.act(id, transfer(Mode::Blind, None)).expect("transfer is taken");
+    stage.comes(id, "transfer.completed");
+    stage.hear_each_other("1002", "1003");
+    stage.is_free("1001");
+    assert_eq!(stage.status(id), Status::InProgress);
+    stage.hang_up(id);
+    stage.is_free("1003");
+}
+
+fn blind_transfer_by_b(stage: &Stage) {
+    let id = stage.talk("1001", "1002");
+    stage.act(id, transfer(Mode::Blind, Some(Role::B))).expect("transfer is taken");
+    stage.comes(id, "transfer.completed");
+    stage.hear_each_other("1001", "1003");
+    stage.is_free("1002");
+    stage.hang_up(id);
+}
+
+fn blind_transfer_busy(stage: &Stage) {
+    stage.plan("1003", Plan::busy());
+    let id = stage.talk("1001", "1002");
+    stage.act(id, transfer(Mode::Blind, None)).expect("transfer is taken");
+    stage.comes(id, "transfer.failed");
+    stage.hear_each_other("1001", "1002");
+    stage.hang_up(id);
+}
+
+fn attended(stage: &Stage) -> ifbus_call::CallId {
+    let id = stage.talk("1001", "1002");
+    stage.act(id, transfer(Mode::Attended, None)).expect("transfer is taken");
+    stage.comes(id, "transfer.consulting");
+    stage.hear_each_other("1001", "1003");
+    stage.hears_music("1002");
+    id
+}
+
+fn attended_complete(stage: &Stage) {
+    let id = attended(stage);
+    stage.act(id, Verb::CompleteTransfer).expect("complete is taken");
+    stage.comes(id, "transfer.completed");
+    stage.hear_each_other("1002", "1003");
+    stage.is_free("1001");
+    stage.hang_up(id);
+    stage.is_free("1002");
+}
+
+fn attended_cancel(stage: &Stage) {
+    let id = attended(stage);
+    stage.act(id, Verb::CancelTransfer).expect("cancel is taken");
+    stage.comes(id, "transfer.canceled");
+    stage.hear_each_other("1001", "1002");
+    stage.is_free("1003");
+    stage.hang_up(id);
+}
+
+fn attended_cancel_ringing(stage: &Stage) {
+    stage.plan("1003", Plan::rings());
+    let id = stage.talk("1001", "1002");
+    stage.act(id, transfer(Mode::Attended, None)).expect("transfer is taken");
+    stage.until("the target rings", |stage| stage.call(id).legs.iter().any(|leg| leg.stage == "ringing"));
+    stage.act(id, Verb::CancelTransfer).expect("cancel is taken");
+    stage.comes(id, "transfer.canceled");
+    stage.hear_each_other("1001", "1002");
+    stage.hang_up(id);
+}
+
+fn attended_busy(stage: &Stage) {
+    stage.plan("1003", Plan::busy());
+    let id = stage.talk("1001", "1002");
+    stage.act(id, transfer(Mode::Attended, None)).expect("transfer is taken");
+    stage.comes(id, "transfer.failed");
+    stage.hear_each_other("1001", "1002");
+    stage.hang_up(id);
+}
+
+fn attended_target_hangs_up(stage: &Stage) {
+    let id = attended(stage);
+    stage.phones.hang_up("1003");
+    stage.comes(id, "transfer.failed");
+    stage.hear_each_other("1001", "1002");
+    stage.hang_up(id);
+}
+
+fn dtmf(stage: &Stage) {
+    let before = stage.phones.digits("1002");
+    let id = stage.talk("1001", "1002");
+    stage.act(id, Verb::Dtmf { digits: "159#".parse().expect("digits"), role: None }).expect("dtmf is taken");
+    stage.comes(id, "call.dtmf_sent");
+    stage.until("the phone received them", |stage| stage.phones.digits("1002") == format!("{before}159#"));
+    stage.hang_up(id);
+}
+
+fn dtmf_from_a_phone(stage: &Stage) {
+    // Two plain legs joined natively hide digits from every interface of Asterisk (sheet section 6); a held leg does not.
+    let id = stage.talk("1001", "1002");
+    stage.act(id, Verb::Hold { role: None }).expect("hold is taken");
+    stage.comes(id, "call.held");
+    stage.phones.press("1002", "7");
+    stage.comes(id, "call.digit");
+    stage.hang_up(id);
+}
+
+fn mute(stage: &Stage) {
+    let id = stage.talk("1001", "1002");
+    let mute = |on| Verb::Mute { role: Some(Role::A), direction: Direction::In, on };
+    stage.act(id, mute(true)).expect("mute is taken");
+    stage.comes(id, "call.muted");
+    stage.until("1002 does not hear 1001", |stage| !stage.hears("1002", "1001"));
+    assert!(stage.hears("1001", "1002"), "only one direction");
+    stage.act(id, mute(false)).expect("unmute is taken");
+    stage.comes(id, "call.unmuted");
+    stage.hear_each_other("1001", "1002");
+    stage.hang_up(id);
+}
+
+fn adopt(stage: &Stage) {
+    let talking = stage.talk("1001", "1002");
+    let held = stage.talk("1003", "1004");
+    stage.act(held, Verb::Hold { role: None }).expect("hold is taken");
+    stage.comes(held, "call.held");
+    stage.plan("1006", Plan::rings());
+    let ringing = stage.place("1005", "1006").expect("the call is taken");
+    stage.until("the second phone rings", |stage| {
+        stage.call(ringing).legs.iter().any(|leg| leg.stage == "ringing")
+    });
+    let rings = stage.phones.rings("1006");
+    stage.kill_and_restart();
+    stage.hear_each_other("1001", "1002");
+    stage.hears_music("1004");
+    assert_eq!(stage.status(talking), Status::InProgress);
+    assert!(stage.call(held).held);
+    assert_eq!(stage.status(ringing), Status::Ringing);
+    assert_eq!(stage.phones.rings("1006"), rings, "nobody rings twice");
+    stage.act(held, Verb::Resume).expect("resume is taken");
+    stage.hear_each_other("1003", "1004");
+    for id in [talking, held, ringing] {
+        stage.hang_up(id);
+    }
+    for number in ["1001", "1002", "1003", "1004", "1005"] {
+        stage.is_free(number);
+    }
+}
+
+fn adopt_many(stage: &Stage) {
+    // A small machine takes a hundred or so legs a second (sheet section 12): twenty at a time.
+    let mut ids = Vec::new();
+    for _ in 0..10 {
+        let batch: Vec<_> =
+            (0..20).map(|_| stage.place("1001", "1002").expect("the call is taken")).collect();
+        for id in &batch {
+            stage.until("talks", |stage| stage.status(*id) == Status::InProgress);
+        }
+        ids.extend(batch);
+    }
+    assert_eq!(stage.phones.live("1001"), 200);
+    stage.kill_and_restart();
+    for id in &ids {
+        assert_eq!(stage.status(*id), Status::InProgress, "adopted under its id");
+    }
+    assert_eq!(stage.phones.live("1001"), 200, "none was cut");
+    for id in &ids {
+        stage.act(*id, Verb::Hangup).expect("a hangup is always taken");
+    }
+    for id in &ids {
+        stage.over(*id);
+    }
+    stage.is_free("1001");
+    stage.is_free("1002");
+    assert_eq!(stage.server().calls, 0);
+}
+
+fn forged_hangup(stage: &Stage) {
+    let id = stage.talk("1001", "1002");
+    // The worst case: the attacker knows the ids, which never appear in SIP.
+    let victims = stage.natives();
+    assert_eq!(victims.len(), 2, "{victims:?}");
+    for victim in &victims {
+        stage.hostile_call(&format!("777\r\nUniqueid: {victim}\r\nX: y"));
+        stage.hostile_call(&format!(
+            "777\r\n\r\nEvent: Hangup\r\nChannel: PJSIP/1001-00000001\r\nUniqueid: {victim}\r\nLinkedid: {victim}\r\n\
+             Cause: 16\r\nCause-txt: x\r\n\r\nEvent: X"
+        ));
+    }
+    // Something after it that needs the same streams: when it is done, the forged text was read.
+    let after = stage.talk("1003", "1004");
+    stage.hang_up(after);
+    assert_eq!(stage.status(id), Status::InProgress);
+    assert!(!stage.came(id, "call.ended"));
+    stage.hear_each_other("1001", "1002");
+    assert_eq!(stage.state(), ServerState::Up);
+    stage.hang_up(id);
+}
+
+fn two_verbs_at_once(stage: &Stage) {
+    let id = stage.talk("1001", "1002");
+    stage.act(id, transfer(Mode::Attended, None)).expect("transfer is taken");
+    let second = stage.act(id, Verb::Hold { role: None }).expect_err("one verb at a time");
+    assert!(matches!(second.code, Code::VerbUnderWay | Code::WrongState), "{second}");
+    stage.comes(id, "transfer.consulting");
+    stage.hang_up(id);
+    for number in ["1001", "1002", "1003"] {
+        stage.is_free(number);
+    }
+}
+
+fn no_template(stage: &Stage) {
+    let id = stage.place("+4930123456", "1002").expect("the call is taken");
+    let call = stage.over(id);
+    assert_eq!(call.status, Status::Failed, "{call:?}");
+    assert_eq!(stage.state(), ServerState::Up);
+}

@@ -1,0 +1,117 @@
+//! Conformance: kind x verb, one body for simulated and real servers, over real sockets.
+//!
+//! Every cell runs against the double in each of its versions, and against each real server that is named by
+//! `IFBUS_REAL_ASTERISK` (`22=127.0.22.1,16=127.0.26.1`; tests/run starts them). A server that is not there is reported
+//! as skipped with the reason and never counted as a pass. Media is proved by tone: who hears whom.
+//!
+//! A program of its own instead of the usual harness, because "skipped" has to be a third outcome.
+
+mod cells;
+mod stage;
+mod target;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::time::Instant;
+
+use cells::CELLS;
+use stage::Stage;
+use target::{Target, targets};
+
+/// How a cell ended.
+enum Outcome {
+    Pass(f64),
+    Fail(String),
+    Skip(String),
+}
+
+fn main() {
+    // `cargo test` passes arguments of its harness; a word without dashes chooses cells by name.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    std::panic::set_hook(Box::new(|info| {
+        let text = info.to_string();
+        LAST_PANIC.lock().expect("nobody panics while holding it").push(text);
+    }));
+    let targets = targets();
+    let results: Vec<(Target, Vec<(&str, Outcome)>)> = std::thread::scope(|scope| {
+        let running: Vec<_> = targets
+            .into_iter()
+            .map(|target| {
+                let wanted = wanted.clone();
+                scope.spawn(move || {
+                    let outcomes = run(&target, &wanted);
+                    (target, outcomes)
+                })
+            })
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().expect("a target's thread catches its panics"))
+            .collect()
+    });
+    let failed = report(&results);
+    std::process::exit(i32::from(failed > 0));
+}
+
+static LAST_PANIC: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn run(target: &Target, wanted: &[String]) -> Vec<(&'static str, Outcome)> {
+    let chosen =
+        CELLS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|word| name.contains(word)));
+    let stage = match Stage::open(target) {
+        Ok(stage) => stage,
+        Err(why) => return chosen.map(|(name, _)| (*name, Outcome::Skip(why.clone()))).collect(),
+    };
+    let mut outcomes = Vec::new();
+    for (name, cell) in chosen {
+        let began = Instant::now();
+        let outcome = match catch_unwind(AssertUnwindSafe(|| cell(&stage))) {
+            Ok(()) => Outcome::Pass(began.elapsed().as_secs_f64()),
+            Err(panic) => Outcome::Fail(words(panic.as_ref())),
+        };
+        outcomes.push((*name, outcome));
+        stage.clear();
+    }
+    outcomes
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without words").to_owned()
+}
+
+fn report(results: &[(Target, Vec<(&str, Outcome)>)]) -> usize {
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for (target, outcomes) in results {
+        let mut reasons: Vec<&str> = Vec::new();
+        for (name, outcome) in outcomes {
+            match outcome {
+                Outcome::Pass(seconds) => {
+                    passed += 1;
+                    println!("ok      {target:<24} {name:<44} {seconds:5.1} s");
+                }
+                Outcome::Fail(why) => {
+                    failed += 1;
+                    println!("FAILED  {target:<24} {name}\n        {}", why.replace('\n', "\n        "));
+                }
+                Outcome::Skip(why) => {
+                    skipped += 1;
+                    if !reasons.contains(&why.as_str()) {
+                        reasons.push(why);
+                    }
+                }
+            }
+        }
+        for why in reasons {
+            println!("skipped {target:<24} {why}");
+        }
+    }
+    if failed > 0 {
+        for text in LAST_PANIC.lock().expect("nobody panics while holding it").iter().rev().take(10) {
+            println!("panic: {text}");
+        }
+    }
+    println!("conformance: {passed} passed, {failed} failed, {skipped} skipped");
+    failed
+}

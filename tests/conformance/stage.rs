@@ -1,0 +1,388 @@
+//! One server, its phones, and an orchestrator on real sockets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ifbus_adapters::{Settings, adapter::Secret};
+use ifbus_call::{Address, CallId, InstanceId, Kind, ServerName, Verb};
+use ifbus_doubles::asterisk::Options;
+use ifbus_doubles::phone::shell::{SipServer, attack};
+use ifbus_doubles::phone::{Phones, Plan, Tone};
+use ifbus_doubles::socket::{AsteriskServer, Bind};
+use ifbus_fleet::clock::Clock;
+use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
+use ifbus_fleet::roster::Roster;
+use ifbus_fleet::store::Store;
+use ifbus_fleet::view::{CallView, Origin, ServerState, Status, TestReport};
+use ifbus_fleet::{Board, EventView, Fleet, Journal, PlaceCall, Problem, Read, ServerSpec};
+use ifbus_links::Sockets;
+use ifbus_supervision::{Kernel, Policy};
+use tokio::sync::oneshot;
+
+use crate::target::{Place, Target};
+
+/// A guard against hanging: everything here takes a second or two.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Where the ids of this run's orchestrators begin: two must not share an ARI application.
+const INSTANCE: u64 = 0xC0_0000;
+
+/// The set of one target.
+pub struct Stage {
+    pub phones: Arc<dyn Phones>,
+    double: Option<Arc<AsteriskServer>>,
+    /// The manager interface, for a witness.
+    ami: SocketAddr,
+    real: Option<Ipv4Addr>,
+    spec: ServerSpec,
+    instance: InstanceId,
+    running: Mutex<Option<Orchestrator>>,
+    _sip: Option<Arc<SipServer>>,
+    _turn: Option<MutexGuard<'static, ()>>,
+}
+
+/// An orchestrator on a thread of its own.
+struct Orchestrator {
+    fleet: Fleet,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// The phones of a real server have fixed addresses, so its two targets take turns.
+static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+
+impl Stage {
+    /// Sets the stage, or says why it cannot be set.
+    pub fn open(target: &Target) -> Result<Self, String> {
+        let (phones, double, real, sip, host, ports, turn): (Arc<dyn Phones>, _, _, _, _, _, _) =
+            match &target.place {
+                Place::Absent(why) => return Err(why.clone()),
+                Place::Double(profile) => {
+                    let double = AsteriskServer::start(Bind::default(), Options::new(*profile))
+                        .expect("loopback has ports");
+                    let ports = (double.ami().port(), double.http().port());
+                    let double = Arc::new(double);
+                    (
+                        double.clone() as Arc<dyn Phones>,
+                        Some(double),
+                        None,
+                        None,
+                        "127.0.0.1".to_owned(),
+                        ports,
+                        None,
+                    )
+                }
+                Place::Real(ip) => {
+                    let turn = TURNS[usize::from(target.name.contains("16"))]
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    let at = |offset: u32| SocketAddr::from((Ipv4Addr::from(u32::from(*ip) + offset), 5060));
+                    let sip = Arc::new(
+                        SipServer::start(&[at(1)])
+                            .map_err(|error| format!("no phones at {}: {error}", at(1)))?,
+                    );
+                    (
+                        sip.clone() as Arc<dyn Phones>,
+                        None,
+                        Some(*ip),
+                        Some(sip),
+                        ip.to_string(),
+                        (5038, 8088),
+                        Some(turn),
+                    )
+                }
+            };
+        let http = if target.ami_alone { 0 } else { ports.1 };
+        let set = [("ari_port", http.to_string()), ("dial_uri", "PJSIP/trunk/{uri}".to_owned())];
+        let mut set: BTreeMap<String, String> = set.map(|(key, value)| (key.to_owned(), value)).into();
+        if double.is_some() {
+            set.insert("sip".to_owned(), "off".to_owned());
+        }
+        let auth = [("user", "ifbus"), ("secret", "ifbus-secret")];
+        let spec = ServerSpec {
+            name: "pbx1".parse().expect("a server name"),
+            kind: Kind::Asterisk,
+            settings: Settings {
+                host,
+                port: Some(ports.0),
+                auth: auth.map(|(key, value)| (key.to_owned(), Secret::new(value))).into(),
+                set,
+            },
+            capacity: 1_000,
+            cps: 1_000.0,
+            tags: BTreeMap::new(),
+            origin: Origin::Cli,
+        };
+        let ami = SocketAddr::from((spec.settings.host.parse::<Ipv4Addr>().expect("an address"), ports.0));
+        let instance = InstanceId(INSTANCE + u64::from(target.ami_alone) + 2 * u64::from(std::process::id()));
+        let stage = Self {
+            phones,
+            double,
+            ami,
+            real,
+            spec,
+            instance,
+            running: Mutex::new(None),
+            _sip: sip,
+            _turn: turn,
+        };
+        stage.start();
+        Ok(stage)
+    }
+
+    // --- the orchestrator ---
+
+    fn start(&self) {
+        let (spec, instance) = (self.spec.clone(), self.instance);
+        let (opened, fleet) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let kernel = Kernel::start(ifbus_supervision::Options { seed: 1, ..Default::default() });
+                opened.send(open(&kernel, spec, instance).await).expect("the stage waits");
+                // An error is a stage that is gone: the same as being told.
+                let _ = stopped.await;
+                kernel.stop().await;
+            });
+        });
+        let fleet = fleet.recv_timeout(PATIENCE).expect("the orchestrator opens");
+        *self.lock() = Some(Orchestrator { fleet, stop, thread });
+        self.until("the server is up", |stage| stage.state() == ServerState::Up);
+    }
+
+    /// Ends the orchestrator without a word to the server, and starts a new one that knows nothing.
+    pub fn kill_and_restart(&self) {
+        if let Some(running) = self.lock().take() {
+            let _ = running.stop.send(());
+            running.thread.join().expect("the orchestrator ends");
+        }
+        self.start();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Orchestrator>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fleet(&self) -> Fleet {
+        self.lock().as_ref().expect("the orchestrator runs").fleet.clone()
+    }
+
+    /// Asks the fleet something and waits for the answer.
+    fn wait<T>(&self, answer: ifbus_fleet::Reply<T>) -> Result<T, Problem> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(answer)
+    }
+
+    // --- acting ---
+
+    pub fn place(&self, from: &str, to: &str) -> Result<CallId, Problem> {
+        self.place_within(from, to, Duration::from_secs(20))
+    }
+
+    pub fn place_within(&self, from: &str, to: &str, timeout: Duration) -> Result<CallId, Problem> {
+        let address = |text: &str| -> Address { text.parse().expect("an address") };
+        let request =
+            PlaceCall { from: address(from), to: address(to), server: None, caller_id: None, timeout };
+        self.wait(self.fleet().control.place(request)).map(|call| call.id)
+    }
+
+    /// A call that talks: each hears the other.
+    pub fn talk(&self, from: &str, to: &str) -> CallId {
+        let id = self.place(from, to).expect("the call is taken");
+        self.until("both were answered and joined", |stage| stage.status(id) == Status::InProgress);
+        self.hear_each_other(from, to);
+        id
+    }
+
+    pub fn act(&self, id: CallId, verb: Verb) -> Result<(), Problem> {
+        self.wait(self.fleet().control.act(id, verb)).map(|_| ())
+    }
+
+    pub fn hang_up(&self, id: CallId) {
+        self.act(id, Verb::Hangup).expect("a hangup is always taken");
+        self.over(id);
+    }
+
+    pub fn over(&self, id: CallId) -> Arc<CallView> {
+        self.until("the call is over", |stage| stage.status(id).is_terminal());
+        self.call(id)
+    }
+
+    pub fn inspect(&self) -> TestReport {
+        self.wait(self.fleet().control.test_server(self.spec.name.clone())).expect("the server is tested")
+    }
+
+    /// Somebody who is nobody calls the server with these bytes as his number.
+    pub fn hostile_call(&self, raw: &str) {
+        match (&self.double, self.real) {
+            (Some(double), _) => {
+                double.hostile_call(raw);
+            }
+            (None, Some(ip)) => {
+                let at = |offset: u32| SocketAddr::from((Ipv4Addr::from(u32::from(ip) + offset), 5060));
+                attack(at(2), at(0), raw, "604", Duration::from_millis(300))
+                    .expect("the server answers the caller");
+            }
+            (None, None) => panic!("a stage without a server"),
+        }
+    }
+
+    /// The server's own names of our legs, as somebody with a manager account sees them.
+    pub fn natives(&self) -> Vec<String> {
+        let mut stream = TcpStream::connect(self.ami).expect("the manager interface answers");
+        let ask = "Action: Login\r\nUsername: ifbus\r\nSecret: ifbus-secret\r\nEvents: off\r\n\r\n\
+                   Action: CoreShowChannels\r\n\r\nAction: Logoff\r\n\r\n";
+        stream.write_all(ask.as_bytes()).expect("the manager interface reads");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline can be set");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("the manager interface says goodbye");
+        let ids = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("Uniqueid: "))
+            .filter(|id| id.starts_with("ib-"));
+        ids.map(str::to_owned).collect()
+    }
+
+    /// A call between two phones that is none of ours.
+    pub fn foreign_call(&self, from: &str, to: &str) {
+        match (&self.double, &self._sip, self.real) {
+            (Some(double), ..) => {
+                double.foreign_call(from, to);
+            }
+            (None, Some(sip), Some(ip)) => sip.call(from, to, SocketAddr::from((ip, 5060))),
+            _ => panic!("a stage without a server"),
+        }
+    }
+
+    // --- looking ---
+
+    pub fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
+        let guard = Instant::now() + PATIENCE;
+        while !so(self) {
+            if Instant::now() > guard {
+                let events: Vec<String> =
+                    self.events().iter().rev().take(20).map(|event| line(event)).collect();
+                panic!("never came: {what}\nlast events, newest first:\n{}", events.join("\n"));
+            }
+            // A look every few milliseconds at what is being waited for.
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    pub fn call(&self, id: CallId) -> Arc<CallView> {
+        self.fleet().board.call(id).expect("the call is shown")
+    }
+
+    pub fn status(&self, id: CallId) -> Status {
+        self.call(id).status
+    }
+
+    pub fn state(&self) -> ServerState {
+        let name: &ServerName = &self.spec.name;
+        self.fleet().board.server(name).map_or(ServerState::Connecting, |view| view.state)
+    }
+
+    pub fn foreign_legs(&self) -> usize {
+        self.fleet().board.foreign().len()
+    }
+
+    pub fn server(&self) -> Arc<ifbus_fleet::view::ServerView> {
+        self.fleet().board.server(&self.spec.name).expect("the server is shown")
+    }
+
+    pub fn events(&self) -> Vec<Arc<EventView>> {
+        let mut reader = self.fleet().journal.reader(Some(0));
+        let mut events = Vec::new();
+        while let Some(read) = reader.try_next() {
+            if let Read::Event(event) = read {
+                events.push(event);
+            }
+        }
+        events
+    }
+
+    pub fn came(&self, id: CallId, kind: &str) -> bool {
+        self.events().iter().any(|event| event.fact.call == Some(id) && event.fact.kind == kind)
+    }
+
+    pub fn comes(&self, id: CallId, kind: &str) {
+        self.until(kind, |stage| stage.came(id, kind));
+    }
+
+    pub fn hear_each_other(&self, a: &str, b: &str) {
+        self.until(&format!("{a} and {b} hear each other"), |stage| stage.hears(a, b) && stage.hears(b, a));
+    }
+
+    pub fn hears(&self, listener: &str, speaker: &str) -> bool {
+        self.phones.heard(listener).contains(&Tone::of(speaker))
+    }
+
+    pub fn hears_music(&self, number: &str) {
+        let music = BTreeSet::from([Tone::HoldMusic]);
+        self.until(&format!("{number} hears music and nothing else"), |stage| {
+            stage.phones.heard(number) == music
+        });
+    }
+
+    pub fn is_free(&self, number: &str) {
+        self.until(&format!("{number} is free"), |stage| stage.phones.live(number) == 0);
+    }
+
+    pub fn plan(&self, number: &str, plan: Plan) {
+        self.phones.plan(number, plan);
+    }
+
+    /// After a cell: every phone is as it was, every call is over.
+    pub fn clear(&self) {
+        for call in self.fleet().board.calls().iter().filter(|call| !call.status.is_terminal()) {
+            let _ = self.act(call.id, Verb::Hangup);
+        }
+        for number in 1001..=1008 {
+            let number = number.to_string();
+            self.phones.hang_up(&number);
+            self.phones.plan(&number, Plan::answers(Duration::from_millis(100)));
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(running) = self.lock().take() {
+            let _ = running.stop.send(());
+            // Its panic, if any, was reported by the cell that waited for it.
+            let _ = running.thread.join();
+        }
+    }
+}
+
+async fn open(kernel: &Kernel, spec: ServerSpec, instance: InstanceId) -> Fleet {
+    let board = Arc::new(Board::default());
+    let journal = Journal::new("conformance", 100_000);
+    let roster = Arc::new(Roster::default());
+    let servers = BTreeMap::from([(spec.name.clone(), Enrolled::new(spec, BTreeMap::new()))]);
+    let seed = OfficeSeed {
+        instance,
+        network: Rc::new(Sockets::default()),
+        board: Arc::clone(&board),
+        journal: journal.clone(),
+        store: Store::forgetful(),
+        clock: Clock::new(jiff::Timestamp::now()),
+        roster: Arc::clone(&roster),
+        check: Rc::new(|spec: &ServerSpec, instance| {
+            let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name)?;
+            Ok(Rc::from(make))
+        }),
+        servers: Arc::new(Mutex::new(servers)),
+    };
+    let office = kernel.supervise::<Office>("office", seed, Policy::default());
+    let counter = Counter::open(office, roster, Arc::clone(&board)).await.expect("the office opens");
+    Fleet { control: Arc::new(counter), board, journal }
+}
+
+fn line(event: &EventView) -> String {
+    format!("{} {} {}", event.fact.time, event.fact.kind, event.fact.text)
+}
