@@ -1,15 +1,33 @@
-//! SIP phones that answer every number, for trying a server by hand.
+//! SIP phones that answer every number and obey commands on standard input, for trying a server by hand.
 //!
 //!     cargo run -p ifbus-doubles --example phones -- 127.0.10.2:5060 127.0.10.3:5060
+//!
+//! Commands: `hangup N`, `press N DIGITS`, `hold N`, `resume N`, `call N TO SERVER:PORT`,
+//! `busy N`, `ring N`, `answer N`.
 
+use std::io::BufRead;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ifbus_doubles::phone::shell::SipServer;
+use ifbus_doubles::phone::{Phones, Plan};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let addresses: Vec<SocketAddr> = std::env::args().skip(1).map(|a| a.parse()).collect::<Result<_, _>>()?;
-    let _phones = SipServer::start(&addresses)?;
-    loop {
-        std::thread::park();
+    let phones = SipServer::start(&addresses)?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["hangup", number] => phones.hang_up(number),
+            ["press", number, digits] => phones.press(number, digits),
+            ["hold", number] => phones.hold(number),
+            ["resume", number] => phones.resume(number),
+            ["call", number, to, server] => phones.call(number, to, server.parse()?),
+            ["busy", number] => phones.plan(number, Plan::busy()),
+            ["ring", number] => phones.plan(number, Plan::rings()),
+            ["answer", number] => phones.plan(number, Plan::answers(Duration::from_millis(100))),
+            _ => return Err(format!("no such command: {line}").into()),
+        }
     }
+    Ok(())
 }

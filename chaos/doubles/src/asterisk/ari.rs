@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::Link;
-use super::happening::{AriEvent, json};
+use super::happening::{AriEvent, NAME_HERE, json};
 use super::http::{self, Request, Response};
 use super::options::User;
 use super::websocket::{self, Frame};
@@ -296,11 +296,12 @@ impl Ari {
         listeners
             .filter_map(|(name, application)| application.link.map(|link| (name, link)))
             .map(|(name, link)| {
-                let text = format!(
-                    "{},\"asterisk_id\":\"{ASTERISK_ID}\",\"application\":{}}}",
-                    event.body,
-                    json(name)
-                );
+                let name = json(name);
+                let text = if event.body.contains(NAME_HERE) {
+                    format!("{},\"asterisk_id\":\"{ASTERISK_ID}\"}}", event.body.replace(NAME_HERE, &name))
+                } else {
+                    format!("{},\"asterisk_id\":\"{ASTERISK_ID}\",\"application\":{name}}}", event.body)
+                };
                 Sent::Event(link, websocket::text(&text))
             })
             .collect()

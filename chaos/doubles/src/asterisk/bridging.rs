@@ -1,6 +1,6 @@
 //! Bridges: joining, leaving, what becomes of the one who is left behind.
 
-use super::channels::{After, Bridge};
+use super::channels::{After, Bridge, Channel, Party, Place};
 use super::happening::Happening;
 use super::world::World;
 
@@ -16,8 +16,8 @@ impl World {
         bridge.members.iter().find(|member| *member != id).cloned()
     }
 
-    fn open_bridge(&mut self) -> String {
-        let may_be_native = !self.suspended.contains("native_rtp");
+    fn open_bridge(&mut self, may_be_native: bool) -> String {
+        let may_be_native = may_be_native && !self.suspended.contains("native_rtp");
         let (id, created) = (self.random.uuid(), self.now);
         let bridge = Bridge { id: id.clone(), members: vec![], created, native: false, may_be_native };
         let told = self.bridge_event("BridgeCreate", "BridgeCreated", &bridge);
@@ -66,6 +66,7 @@ impl World {
     fn yank(&mut self, id: &str) -> (Vec<Happening>, Option<(String, String)>) {
         let left = self.partner(id).zip(self.channels[id].bridge.clone());
         if let Some(left) = left {
+            [id, left.0.as_str()].into_iter().for_each(|id| self.forget_peer(id));
             let told = self.leave(id, true);
             return (told.into_iter().collect(), Some(left));
         }
@@ -74,6 +75,8 @@ impl World {
             let close = self.close_bridge(&bridge);
             return ([leave, close].into_iter().flatten().collect(), None);
         }
+        let channel = self.channels.get_mut(id).expect("the caller looked it up");
+        channel.idle = ("", "");
         let music = self.leave_app_quietly(id);
         let channel = self.channels.get_mut(id).expect("the caller looked it up");
         if channel.after == After::Continue {
@@ -88,7 +91,8 @@ impl World {
         let together =
             self.channels[a].bridge.is_some() && self.channels[a].bridge == self.channels[b].bridge;
         let second = self.channels[b].name.clone();
-        let bridge = self.open_bridge();
+        let plain = ![a, b].iter().any(|id| self.channels[*id].muted_in || self.channels[*id].muted_out);
+        let bridge = self.open_bridge(plain);
         let (news, left_by_a) = self.yank(a);
         let enter = self.enter(&bridge, a);
         news.into_iter().chain([enter]).for_each(|told| self.tell(told));
@@ -146,13 +150,30 @@ impl World {
     /// Each side learns whom it talks to.
     fn connect_lines(&mut self, a: &str, b: &str) {
         for (me, other) in [(b, a), (a, b)] {
-            let Some(caller) = self.channels.get(other).map(|c| c.caller.clone()) else { continue };
-            let Some(channel) = self.channels.get_mut(me) else { continue };
-            if channel.connected != caller && caller.number.is_some() {
-                channel.connected = caller;
-                let told = self.connected_line(&self.channels[me]);
-                self.tell(told);
+            let Some(other) = self.channels.get(other) else { continue };
+            let (name, protocol, caller) = (other.name.clone(), other.protocol.clone(), other.caller.clone());
+            self.peer_variables(me, &name, &protocol);
+            if caller.number.is_some() {
+                self.learn_partner(me, caller);
             }
+        }
+    }
+
+    fn peer_variables(&mut self, id: &str, name: &str, protocol: &str) {
+        for (variable, value) in [("BRIDGEPEER", name), ("BRIDGEPVTCALLID", protocol)] {
+            let Some(channel) = self.channels.get_mut(id) else { return };
+            channel.variables.insert(variable.to_owned(), value.to_owned());
+            let told = self.varset(&self.channels[id], variable, value);
+            self.tell(told);
+        }
+    }
+
+    /// NewConnectedLine, if it is news.
+    pub(super) fn learn_partner(&mut self, id: &str, partner: Party) {
+        if let Some(channel) = self.channels.get_mut(id).filter(|channel| channel.connected != partner) {
+            channel.connected = partner;
+            let told = self.connected_line(&self.channels[id]);
+            self.tell(told);
         }
     }
 
@@ -173,7 +194,10 @@ impl World {
 
     /// The callee of a Dial answered: both sides into one bridge, callee first.
     pub(super) fn join_dialed(&mut self, callee: &str, caller: &str) {
-        let bridge = self.open_bridge();
+        // The options t and T of Dial need the audio in the core.
+        let options = self.channels[caller].data.split(',').nth(2).unwrap_or_default();
+        let plain = !options.contains(['t', 'T']);
+        let bridge = self.open_bridge(plain);
         for id in [callee, caller] {
             let enter = self.enter(&bridge, id);
             self.tell(enter);
@@ -185,23 +209,32 @@ impl World {
     pub(super) fn dissolve(&mut self, id: &str, cause: u16, status: Option<u16>) {
         let partner = self.partner(id);
         let bridge = self.channels[id].bridge.clone();
+        [Some(id), partner.as_deref()].into_iter().flatten().for_each(|id| self.forget_peer(id));
         let mut news: Vec<Happening> = self.leave(id, false).into_iter().collect();
         news.extend(partner.as_ref().and_then(|partner| self.leave(partner, false)));
         news.into_iter().for_each(|told| self.tell(told));
         let close = bridge.and_then(|bridge| self.close_bridge(&bridge));
-        let gone = self.remove(id).map(|channel| self.hangup_event(&channel, cause, status));
+        let dials = |channel: &Channel| channel.after == After::Dialed && channel.in_dialplan;
+        let dialed = self.channels.get(id).is_some_and(dials);
+        let gone =
+            if dialed { self.farewell_with(id, cause, status) } else { self.epitaph(id, cause, status) };
         let released = partner.as_ref().map(|partner| self.released(partner)).unwrap_or_default();
-        self.tell_at_once(vec![close.into_iter().collect(), gone.into_iter().collect(), released]);
+        self.tell_at_once(vec![close.into_iter().collect(), gone, released]);
         self.run_all(partner.into_iter().collect());
     }
 
     /// Sends channels elsewhere in the dialplan: one, or two that leave together.
-    pub(super) fn redirect(&mut self, moves: Vec<(String, super::channels::Place)>) {
+    pub(super) fn redirect(&mut self, moves: Vec<(String, Place)>) {
         let bridge = self.channels[&moves[0].0].bridge.clone();
         let mut alone = None;
         for (id, place) in &moves {
             alone = alone.or_else(|| self.partner(id).filter(|p| moves.iter().all(|(other, _)| other != p)));
+            self.forget_peer(id);
+            let exists = self.dialplan.exists(&place.context, &place.exten, place.priority);
             let channel = self.channels.get_mut(id).expect("the caller looked them up");
+            if !exists && channel.bridge.is_none() {
+                return self.redirected_nowhere(id, place.clone());
+            }
             channel.place = place.clone();
             (channel.in_dialplan, channel.after) = (true, After::Continue);
         }
@@ -211,7 +244,8 @@ impl World {
         }
         let leaves: Vec<Happening> = leavers.iter().filter_map(|id| self.leave(id, false)).collect();
         leaves.into_iter().for_each(|told| self.tell(told));
-        let mut threads: Vec<Vec<Happening>> = leavers.iter().map(|id| self.arrive(id)).collect();
+        let mut threads: Vec<Vec<Happening>> =
+            leavers.iter().map(|id| self.arrive(id, bridge.is_some())).collect();
         if let Some(partner) = &alone {
             let told = self.leave(partner, false);
             threads.push(told.into_iter().chain(self.released(partner)).collect());
@@ -227,10 +261,22 @@ impl World {
         self.run_all(alone.into_iter().collect());
     }
 
+    /// The variables that named the partner are emptied.
+    fn forget_peer(&mut self, id: &str) {
+        if self.channels.get(id).is_some_and(|channel| channel.bridge.is_some()) {
+            self.peer_variables(id, "", "");
+        }
+    }
+
     /// Runs a redirected channel and hands the news back.
-    fn arrive(&mut self, id: &str) -> Vec<Happening> {
+    fn arrive(&mut self, id: &str, was_joined: bool) -> Vec<Happening> {
         let (ami, ari) = (std::mem::take(&mut self.ami), std::mem::take(&mut self.ari));
-        if self.channels[id].is_up() {
+        let spoilt = self.channels.get_mut(id).and_then(|channel| channel.originate.take());
+        if let Some(order) = spoilt {
+            let told = self.originate_response(&order, id, None, 0);
+            self.tell(told);
+        }
+        if self.channels[id].is_up() || !was_joined {
             self.leave_app(id);
             self.run(id);
         } else {
@@ -243,13 +289,8 @@ impl World {
             .collect()
     }
 
-    /// Marks it answered and drops it (sheet section 6).
+    /// Out of a bridge: marked as answered, and dropped (sheet section 6).
     fn redirected_while_ringing(&mut self, id: &str) {
-        let order = self.channels.get_mut(id).and_then(|c| c.originate.take());
-        if let Some(order) = order {
-            let told = self.originate_response(&order, id, None, 0);
-            self.tell(told);
-        }
         let Some(channel) = self.channels.get_mut(id) else { return };
         channel.state = super::channels::State::Up;
         let told = self.newstate(&self.channels[id]);

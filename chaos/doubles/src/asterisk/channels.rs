@@ -78,8 +78,8 @@ pub(super) enum Landing {
 pub(super) enum After {
     /// Goes on in the dialplan where it stands.
     Continue,
-    /// Goes on at the next priority: it stands at the Dial that made the bridge.
-    Next,
+    /// Its Dial made the bridge: its dialplan ends with it.
+    Dialed,
     /// Ends: it was dialled and has no dialplan of its own.
     End,
 }
@@ -100,6 +100,8 @@ pub(super) struct Channel {
     pub(super) place: Place,
     pub(super) app: String,
     pub(super) data: String,
+    /// Application shown when none runs: that of the dialling, until the first bridge.
+    pub(super) idle: (&'static str, &'static str),
     pub(super) bridge: Option<String>,
     pub(super) after: After,
     /// Runs the dialplan (and says SoftHangupRequest when it ends there).

@@ -45,15 +45,23 @@ impl World {
         }
         let mut channel = self.new_channel(id.clone(), &endpoint, number, dialed);
         channel.originate = Some(order.clone());
+        self.begin(channel);
+        self.occupy(&id, ("AppDial2", "(Outgoing Line)"));
         for (name, value) in variables {
+            let told = self.varset(&self.channels[&id], &name, &value);
+            self.tell(told);
+            let channel = self.channels.get_mut(&id).expect("it was just inserted");
             channel.variables.insert(name.trim_start_matches('_').to_owned(), value);
         }
-        self.begin(channel);
         if let Some(caller) = order.caller {
             let channel = self.channels.get_mut(&id).expect("it was just inserted");
-            channel.connected = caller.clone();
-            channel.caller.number = caller.number.or(channel.caller.number.take());
-            channel.caller.name = caller.name.or(channel.caller.name.take());
+            channel.caller.number = caller.number.clone().or(channel.caller.number.take());
+            channel.caller.name = caller.name.clone().or(channel.caller.name.take());
+            let told = self.caller_id(&self.channels[&id]);
+            self.tell(told);
+            self.channels.get_mut(&id).expect("it was just inserted").connected = caller;
+            let told = self.connected_line(&self.channels[&id]);
+            self.tell(told);
         }
         self.invite(&id);
         self.after(timeout, Timer::DialTimeout(id));
@@ -94,6 +102,7 @@ impl World {
             place: Place { context, exten: "s".into(), priority: 1 },
             app: String::new(),
             data: String::new(),
+            idle: ("", ""),
             bridge: None,
             after: After::End,
             in_dialplan: false,
@@ -113,15 +122,19 @@ impl World {
         }
     }
 
+    /// The application of the dialling side shows on the channel: Newexten.
+    pub(super) fn occupy(&mut self, id: &str, app: (&'static str, &'static str)) {
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        channel.idle = app;
+        (channel.app, channel.data) = (app.0.to_owned(), app.1.to_owned());
+        let told = self.newexten(&self.channels[id]);
+        self.tell(told);
+    }
+
     /// Makes a channel known: Newchannel.
     pub(super) fn begin(&mut self, channel: Channel) {
         let told = self.newchannel(&channel);
         self.tell(told);
-        let variables: Vec<Happening> =
-            channel.variables.iter().map(|(name, value)| self.varset(&channel, name, value)).collect();
-        for told in variables {
-            self.tell(told);
-        }
         self.names.insert(channel.name.clone(), channel.id.clone());
         self.channels.insert(channel.id.clone(), channel);
     }
@@ -131,13 +144,14 @@ impl World {
         let protocol = self.random.uuid();
         let Some(channel) = self.channels.get_mut(id) else { return };
         channel.protocol = protocol;
-        (channel.app, channel.data) = ("AppDial2".into(), "(Outgoing Line)".into());
         let (number, plan, caller) =
             (channel.number.clone(), channel.plan.clone(), channel.connected.number.clone());
+        let port = (10_000 + 2 * self.random.below(5000)).to_string();
+        let source = ("res_rtp_asterisk.c", "rtp_allocate_transport", 4179);
+        let test = self.test_event("RTP_PORT_ALLOCATED", source, &[("Port", &port)]);
+        self.tell(test);
         let told = self.dial("DialBegin", &self.channels[id], None);
         self.tell(told);
-        let test = self.test_event("RTP_PORT_ALLOCATED");
-        self.tell(test);
         if self.sip_dead || plan.decision == Decision::Silent {
             return self.after(NOBODY, Timer::NobodyThere(id.to_owned()));
         }
@@ -160,6 +174,7 @@ impl World {
     pub(super) fn phone_rings(&mut self, id: &str) {
         let Some(channel) = self.channels.get_mut(id).filter(|c| c.state == State::Down) else { return };
         let before = channel.clone();
+        let endpoint = channel.endpoint.clone();
         channel.state = State::Ringing;
         // DialState may still show the state before, when it is told first (seen).
         let swapped = self.random.chance(0.3);
@@ -168,6 +183,7 @@ impl World {
         let dial = self.dial("DialState", if swapped { &before } else { &now }, Some("RINGING"));
         let order = if swapped { [dial, state] } else { [state, dial] };
         order.into_iter().for_each(|told| self.tell(told));
+        self.device_changed(&endpoint);
     }
 
     pub(super) fn phone_progresses(&mut self, id: &str) {
@@ -188,6 +204,12 @@ impl World {
         for (after, act) in channel.plan.acts.clone() {
             self.after(after, Timer::PhoneActs(id.to_owned(), act));
         }
+        let endpoint = self.channels[id].endpoint.clone();
+        self.announce_answer(id);
+        self.device_changed(&endpoint);
+    }
+
+    fn announce_answer(&mut self, id: &str) {
         let channel = &self.channels[id];
         let state = self.newstate(channel);
         let end = self.dial("DialEnd", channel, Some("ANSWER"));
@@ -258,7 +280,12 @@ impl World {
 
     /// Our Hangup reached a leg that nobody has answered.
     pub(super) fn canceled(&mut self, id: &str, cause: u16) {
-        let end = self.dial("DialEnd", &self.channels[id], Some("NOANSWER"));
+        let status = match cause {
+            17 => "BUSY",
+            34 => "CONGESTION",
+            _ => "NOANSWER",
+        };
+        let end = self.dial("DialEnd", &self.channels[id], Some(status));
         self.finish_attempt(id, 0, Some(end), cause, super::profile::status_of_cause(cause));
     }
 
@@ -277,6 +304,7 @@ impl World {
             channel.originate.as_ref().map(|order| self.originate_response(order, id, None, reason));
         let threads = [end, Some(gone), response].into_iter().flatten().map(|told| vec![told]).collect();
         self.tell_at_once(threads);
+        self.device_changed(&channel.endpoint);
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<Channel> {

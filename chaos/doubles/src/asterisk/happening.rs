@@ -35,7 +35,12 @@ pub(super) fn json(text: &str) -> String {
 pub(super) const CALL: &[&str] = &["call"];
 pub(super) const DIALPLAN: &[&str] = &["dialplan"];
 pub(super) const DTMF: &[&str] = &["dtmf"];
+pub(super) const SECURITY: &[&str] = &["security"];
 pub(super) const SYSTEM: &[&str] = &["system"];
+pub(super) const REPORTING: &[&str] = &["reporting"];
+
+/// Stands for the application's name in a body that carries it in another place than the last.
+pub(super) const NAME_HERE: &str = "\u{0}";
 
 /// Builds one happening.
 pub(super) struct Teller<'a> {
@@ -140,7 +145,7 @@ impl World {
         let after = format!(
             ",\"dialstatus\":\"{}\",\"forward\":\"\",\"dialstring\":{}{caller_object},\"peer\":{}",
             status.unwrap_or_default(),
-            json(&channel.dialed),
+            json(if caller.is_some() && status.is_some() { "" } else { &channel.dialed }),
             object(channel)
         );
         teller = teller.dest(channel).ari("", "Dial", &after);
@@ -282,18 +287,60 @@ impl World {
             .told()
     }
 
-    /// A `TestEvent`, as builds with the test framework send it: with an empty line too many.
-    pub(super) fn test_event(&self, state: &str) -> Happening {
-        let mut told = Teller::new(self, &["test"], "TestEvent")
+    /// A `TestEvent`, as builds with the test framework send it.
+    pub(super) fn test_event(
+        &self,
+        state: &str,
+        source: (&str, &str, u32),
+        more: &[(&str, &str)],
+    ) -> Happening {
+        let (file, function, line) = source;
+        let mut teller = Teller::new(self, REPORTING, "TestEvent")
             .line("Type", "StateChange")
             .line("State", state)
-            .line("AppFile", "res_rtp_asterisk.c")
-            .line("AppFunction", "rtp_allocate_transport")
-            .line("AppLine", 4179)
-            .told();
-        if let Some(event) = &mut told.ami {
+            .line("AppFile", file)
+            .line("AppFunction", function)
+            .line("AppLine", line);
+        for (key, value) in more {
+            teller = teller.line(key, value);
+        }
+        teller.told()
+    }
+
+    /// The one about a digit has an empty line too many on 22 (seen).
+    pub(super) fn test_digit(&self, digit: char) -> Happening {
+        let digit = digit.to_string();
+        let source = ("res_rtp_asterisk.c", "ast_rtp_dtmf_begin", 4460);
+        let more = [("Digit", digit.as_str()), ("Payload", "101"), ("Rate", "8000")];
+        let mut told = self.test_event("DTMF_BEGIN", source, &more);
+        if self.profile.tech_cause
+            && let Some(event) = &mut told.ami
+        {
             event.text = format!("{}\r\n", event.text).into();
         }
         told
+    }
+
+    pub(super) fn caller_id(&self, channel: &Channel) -> Happening {
+        let more =
+            ",\"caller_presentation\":0,\"caller_presentation_txt\":\"Presentation Allowed, Not Screened\"";
+        Teller::new(self, CALL, "NewCallerid")
+            .channel(channel)
+            .line("CID-CallingPres", "0 (Presentation Allowed, Not Screened)")
+            .ari_channel("", "ChannelCallerId", more, channel)
+            .told()
+    }
+
+    pub(super) fn device_state(&self, endpoint: &str, state: &str) -> Happening {
+        let time = self.clock.iso(self.now);
+        let body = format!(
+            "{{\"type\":\"DeviceStateChanged\",\"application\":{NAME_HERE},\"timestamp\":\"{time}\",\
+             \"device_state\":{{\"name\":\"PJSIP/{endpoint}\",\"state\":\"{state}\"}}"
+        );
+        let told = Teller::new(self, CALL, "DeviceStateChange")
+            .line("Device", format!("PJSIP/{endpoint}"))
+            .line("State", state)
+            .told();
+        Happening { ari: Some(AriEvent { kind: "DeviceStateChanged", body: body.into() }), ..told }
     }
 }

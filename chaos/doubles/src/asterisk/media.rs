@@ -48,8 +48,9 @@ impl World {
 
     /// BYE without Reason.
     fn bye(&mut self, id: &str) {
-        self.cancel_dialed(id);
-        let cause = self.profile.bye_request_cause.then_some(16);
+        // In a bridge made by Dial it is the other version that names a cause (seen).
+        let dialed = self.dialed_pair(id);
+        let cause = (self.profile.bye_request_cause != dialed).then_some(16);
         let told = self.hangup_request(&self.channels[id], false, cause, None);
         self.tell(told);
         let channel = &self.channels[id];
@@ -61,13 +62,29 @@ impl World {
         }
     }
 
+    /// Whether the bridge of a channel was made by Dial.
+    fn dialed_pair(&self, id: &str) -> bool {
+        let is = |id: &str| self.channels.get(id).is_some_and(|c| c.after == After::Dialed);
+        is(id) || self.partner(id).is_some_and(|partner| is(&partner))
+    }
+
+    /// The phone that called takes its call back: CANCEL.
+    pub(super) fn phone_cancels(&mut self, id: &str) {
+        let told = self.hangup_request(&self.channels[id], false, Some(127), Some(487));
+        self.tell(told);
+        self.cancel_dialed(id, 127);
+        for told in self.farewell_with(id, 127, Some(487)) {
+            self.tell(told);
+        }
+    }
+
     /// The caller of a Dial is gone before the callee answered.
-    pub(super) fn cancel_dialed(&mut self, caller: &str) {
+    pub(super) fn cancel_dialed(&mut self, caller: &str, cause: u16) {
         let callee = self.channels.values().find(|c| c.dialed_by.as_deref() == Some(caller) && !c.is_up());
         if let Some(callee) = callee.map(|c| c.id.clone()) {
             let told = self.dial("DialEnd", &self.channels[&callee], Some("CANCEL"));
             self.tell(told);
-            self.gone(&callee, 16, None);
+            self.gone(&callee, cause, None);
         }
     }
 
@@ -82,25 +99,39 @@ impl World {
             self.witness(&number).digits.push(digit);
         }
         if !native {
-            self.digit_events(id, partner.as_deref(), digit);
+            self.digit_begins(id, digit);
+            self.after(DIGIT.0, Timer::DigitEnds(id.to_owned(), digit));
         }
         if !rest.as_str().is_empty() {
             self.after(DIGIT.0 + DIGIT.1, Timer::PhoneActs(id.to_owned(), Act::Press(rest.as_str().into())));
         }
     }
 
-    fn digit_events(&mut self, id: &str, partner: Option<&str>, digit: char) {
-        let legs = [(Some(id), "Received"), (partner, "Sent")];
-        for (leg, direction) in legs {
-            let Some(channel) = leg.and_then(|id| self.channels.get(id)) else { continue };
-            let told = self.dtmf_begin(channel, digit, direction);
+    /// The leg that pressed and, if there is one, the leg that the digit is passed on to.
+    fn digit_legs(&self, id: &str) -> Vec<(&Channel, &'static str)> {
+        let partner = self.partner(id);
+        let legs = [(Some(id), "Received"), (partner.as_deref(), "Sent")];
+        legs.into_iter().filter_map(|(id, direction)| Some((self.channels.get(id?)?, direction))).collect()
+    }
+
+    fn digit_begins(&mut self, id: &str, digit: char) {
+        let legs = self.digit_legs(id);
+        let passed_on = legs.len() > 1;
+        let news: Vec<_> =
+            legs.into_iter().map(|(leg, direction)| self.dtmf_begin(leg, digit, direction)).collect();
+        news.into_iter().for_each(|told| self.tell(told));
+        if passed_on {
+            let told = self.test_digit(digit);
             self.tell(told);
         }
-        for (leg, direction) in legs {
-            let Some(channel) = leg.and_then(|id| self.channels.get(id)) else { continue };
-            let told = self.dtmf_end(channel, digit, DIGIT.0.as_millis(), direction);
-            self.tell(told);
-        }
+    }
+
+    pub(super) fn digit_ends(&mut self, id: &str, digit: char) {
+        let millis = DIGIT.0.as_millis();
+        let legs = self.digit_legs(id);
+        let news: Vec<_> =
+            legs.into_iter().map(|(leg, direction)| self.dtmf_end(leg, digit, millis, direction)).collect();
+        news.into_iter().for_each(|told| self.tell(told));
     }
 
     fn phone_hold(&mut self, id: &str, holds: bool) {
@@ -136,7 +167,8 @@ impl World {
         let seconds = data.split(',').nth(1).and_then(|s| s.parse().ok()).unwrap_or(30);
         let (endpoint, number) = super::dial::resource(dialed);
         if !self.can_reach(&endpoint) {
-            return self.end_in_dialplan(caller, 3);
+            let in_dialplan = self.channels[caller].in_dialplan;
+            return if in_dialplan { self.end_in_dialplan(caller, 3) } else { self.gone(caller, 3, None) };
         }
         let id = self.next_id();
         let mut channel = self.new_channel(id.clone(), &endpoint, number, dialed);
@@ -144,10 +176,15 @@ impl World {
         channel.linked = self.channels[caller].linked.clone();
         let connected = self.channels[caller].caller.clone();
         self.begin(channel);
+        let exten = self.channels[caller].place.exten.clone();
         if let Some(channel) = self.channels.get_mut(&id) {
-            channel.connected = connected;
+            channel.place.exten = exten;
         }
+        self.occupy(&id, ("AppDial", "(Outgoing Line)"));
+        self.learn_partner(&id, connected);
         self.invite(&id);
+        let callee = self.channels[&id].caller.clone();
+        self.learn_partner(caller, callee);
         self.after(std::time::Duration::from_secs(seconds), Timer::DialTimeout(id));
     }
 
@@ -157,7 +194,7 @@ impl World {
             channel.place.exten.clear();
         }
         let Some(channel) = self.channels.get_mut(&caller) else { return self.gone(callee, 16, None) };
-        channel.after = After::Next;
+        channel.after = After::Dialed;
         if channel.state != State::Up {
             (channel.state, channel.answered, channel.phone_up) = (State::Up, Some(self.now), true);
             let told = self.newstate(&self.channels[&caller]);
@@ -168,9 +205,18 @@ impl World {
 
     pub(super) fn dialed_leg_failed(&mut self, callee: &str, cause: u16, status: u16) {
         let caller = self.channels.get(callee).and_then(|c| c.dialed_by.clone());
-        self.gone(callee, cause, Some(status));
-        if let Some(caller) = caller.filter(|id| self.channels.contains_key(id)) {
-            self.end_in_dialplan(&caller, cause);
+        let mut threads = vec![self.epitaph(callee, cause, Some(status))];
+        let caller = caller.filter(|id| self.channels.contains_key(id));
+        if let Some(id) = caller.as_ref().filter(|id| !self.channels[*id].in_dialplan) {
+            threads.push(self.epitaph(id, cause, Some(status)));
+        } else if let Some(channel) = caller.as_ref().and_then(|id| self.channels.get_mut(id)) {
+            channel.place.priority += 1;
+            (channel.app, channel.data) = ("Hangup".into(), String::new());
+            let id = channel.id.clone();
+            let step = self.newexten(&self.channels[&id]);
+            let news = self.farewell_with(&id, cause, Some(status));
+            threads.push([step].into_iter().chain(news).collect());
         }
+        self.tell_at_once(threads);
     }
 }

@@ -52,7 +52,7 @@ pub use profile::Profile;
 
 use crate::phone::{Act, Plan, Tone};
 use ari::Ari;
-use channels::Party;
+use channels::{Party, State};
 use session::{Sent, Session};
 use wire::Wire;
 use world::World;
@@ -448,8 +448,11 @@ impl Asterisk {
         self.advance(now);
         for id in self.world.legs_of(number) {
             let answered = self.world.channels.get(&id).is_some_and(|c| c.phone_up);
+            let calling = self.world.channels.get(&id).is_some_and(|c| c.state == State::Ring);
             if answered {
                 self.world.phone_acts(&id, act);
+            } else if *act == Act::HangUp && calling {
+                self.world.phone_cancels(&id);
             } else if *act == Act::HangUp {
                 self.world.phone_refuses(&id, 486);
             }

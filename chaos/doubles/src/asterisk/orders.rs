@@ -137,7 +137,7 @@ impl World {
             return self.canceled(id, cause);
         }
         let (joined, in_dialplan) = (channel.bridge.is_some(), channel.in_dialplan);
-        self.cancel_dialed(id);
+        self.cancel_dialed(id, 16);
         match (joined, in_dialplan) {
             (true, _) => self.dissolve(id, cause, super::profile::status_of_cause(cause)),
             (false, true) => self.end_in_dialplan(id, cause),
@@ -229,12 +229,8 @@ fn play_dtmf(world: &mut World, request: &Message) -> Answer {
         world.tell(told);
         return done.into();
     }
-    for told in [
-        world.dtmf_begin(&world.channels[&id], digit, "Sent"),
-        world.dtmf_end(&world.channels[&id], digit, u128::from(millis), "Sent"),
-    ] {
-        world.tell(told);
-    }
+    let told = world.test_digit(digit);
+    world.tell(told);
     if "0123456789ABCDabcd*#".contains(digit) && world.channels[&id].phone_up {
         let number = world.channels[&id].number.clone();
         world.witness(&number).digits.push(digit);
@@ -249,12 +245,23 @@ fn mute(world: &mut World, request: &Message) -> String {
     let Some(channel) = world.find(name).and_then(|id| world.channels.get_mut(&id)) else {
         return Text::error(request, "No such channel");
     };
+    let Some(direction) = request.text("Direction") else {
+        return Text::error(request, "Direction not specified");
+    };
+    if request.text("State").is_none() {
+        return Text::error(request, "State not specified");
+    }
     let on = request.yes("State");
-    match request.get("Direction").unwrap_or_default() {
+    match direction {
         "in" => channel.muted_in = on,
         "out" => channel.muted_out = on,
         "all" => (channel.muted_in, channel.muted_out) = (on, on),
-        _ => return Text::error(request, "Invalid direction specified"),
+        _ => return Text::error(request, "Failed to mute/unmute stream"),
+    }
+    // Muting needs the audio in the core: the bridge is native no longer (seen).
+    let bridge = channel.bridge.clone();
+    if let Some(bridge) = bridge.and_then(|bridge| world.bridges.get_mut(&bridge)) {
+        (bridge.native, bridge.may_be_native) = (false, false);
     }
     // The answer has no message (seen).
     Text::success(request).end()

@@ -2,9 +2,37 @@
 
 use std::time::Duration;
 
-use super::channels::{After, Channel, State};
+use super::channels::{After, Channel, Place, State};
 use super::happening::Happening;
 use super::world::{Timer, World};
+
+/// What the server says of the audio when it is over.
+const QUALITY: [(&str, &str); 5] = [
+    (
+        "RTPAUDIOQOS",
+        "ssrc=612678091;themssrc=3054232653;lp=0;rxjitter=0.000000;rxcount=19;txjitter=0.000250;txcount=19;\
+         rlp=0;rtt=0.000000;rxmes=0.000000;txmes=0.000000",
+    ),
+    (
+        "RTPAUDIOQOSJITTER",
+        "minrxjitter=000.000125;maxrxjitter=000.000250;avgrxjitter=000.000125;stdevrxjitter=000.000088;\
+         mintxjitter=000.000000;maxtxjitter=000.000000;avgtxjitter=000.000000;stdevtxjitter=000.000000;",
+    ),
+    (
+        "RTPAUDIOQOSLOSS",
+        "  minrxlost=000.000000;  maxrxlost=000.000000;  avgrxlost=000.000000;  stdevrxlost=000.000000;\
+         \u{20} mintxlost=000.000000;  maxtxlost=000.000000;  avgtxlost=000.000000;  stdevtxlost=000.000000;",
+    ),
+    (
+        "RTPAUDIOQOSRTT",
+        "     minrtt=000.000000;     maxrtt=000.000000;     avgrtt=000.000000;     stdevrtt=000.000000;",
+    ),
+    (
+        "RTPAUDIOQOSMES",
+        "   minrxmes=000.000000;   maxrxmes=000.000000;   avgrxmes=000.000000;   stdevrxmes=000.000000;\
+         \u{20}  mintxmes=000.000000;   maxtxmes=000.000000;   avgtxmes=000.000000;   stdevtxmes=000.000000;",
+    ),
+];
 
 /// Steps without a stay after which a channel is taken to run in a circle.
 const CIRCLE: usize = 100;
@@ -23,11 +51,13 @@ impl World {
             } else {
                 step.data
             };
-            self.enter_app(id, &step.app, &data);
+            // The dialplan may spell the name as it likes; the channel shows the registered one.
+            let app = if step.app == "Playtones" { "PlayTones" } else { &step.app };
+            self.enter_app(id, app, &data);
             match step.app.as_str() {
                 "Answer" => self.answer(id),
                 "Wait" | "MusicOnHold" => return self.stay(id, &step.app, &data),
-                "Playtones" => self.channel_mut(id).ringback = data == "ring",
+                "Playtones" | "PlayTones" => self.channel_mut(id).ringback = data == "ring",
                 "Goto" => {
                     let target = self.dialplan.labelled(&place.context, &place.exten, &data);
                     let Some(priority) = target else { return self.end_in_dialplan(id, 16) };
@@ -59,9 +89,11 @@ impl World {
         if channel.state == State::Up {
             return;
         }
+        let inbound = channel.state == State::Ring;
         channel.state = State::Up;
         channel.answered = Some(now);
-        channel.phone_up = true;
+        // A leg that still rings is only marked; its phone has not answered.
+        channel.phone_up |= inbound;
         let told = self.newstate(&self.channels[id]);
         self.tell(told);
     }
@@ -101,6 +133,7 @@ impl World {
         match app {
             "Wait" | "MusicOnHold" => self.stay(id, app, data),
             "Echo" => {}
+            "Dial" => self.dial_from(id, data),
             _ => self.gone(id, 0, None),
         }
     }
@@ -116,8 +149,7 @@ impl World {
     pub(super) fn leave_app_quietly(&mut self, id: &str) -> Option<Happening> {
         let channel = self.channels.get_mut(id)?;
         channel.stay += 1;
-        channel.app.clear();
-        channel.data.clear();
+        (channel.app, channel.data) = (channel.idle.0.to_owned(), channel.idle.1.to_owned());
         channel.ringback = false;
         if !std::mem::take(&mut channel.music) {
             return None;
@@ -134,40 +166,113 @@ impl World {
 
     /// Removes a channel whose dialplan has ended, and hands the news back.
     pub(super) fn farewell(&mut self, id: &str, cause: u16) -> Vec<Happening> {
-        let music = self.leave_app_quietly(id);
-        let Some(channel) = self.remove(id) else { return vec![] };
+        self.farewell_with(id, cause, super::profile::status_of_cause(cause))
+    }
+
+    pub(super) fn farewell_with(&mut self, id: &str, cause: u16, status: Option<u16>) -> Vec<Happening> {
+        let Some(channel) = self.channels.get_mut(id) else { return vec![] };
+        let music = std::mem::take(&mut channel.music).then(|| channel.clone());
+        let music = music.map(|channel| self.music(&channel, false));
         // Always 16, whatever the cause that follows (seen).
-        let soft = self.hangup_request(&channel, true, Some(16), None);
-        let gone = self.hangup_event(&channel, cause, super::profile::status_of_cause(cause));
-        music.into_iter().chain([soft, gone]).collect()
+        let soft = self.hangup_request(&self.channels[id], true, Some(16), None);
+        let ended = self.epitaph(id, cause, status);
+        music.into_iter().chain([soft]).chain(ended).collect()
+    }
+
+    /// The last words about a channel: quality figures, if there was audio, and Hangup.
+    pub(super) fn epitaph(&mut self, id: &str, cause: u16, status: Option<u16>) -> Vec<Happening> {
+        let Some(mut channel) = self.remove(id) else { return vec![] };
+        let mut news = self.quality(&channel);
+        (channel.app, channel.data) = (channel.idle.0.to_owned(), channel.idle.1.to_owned());
+        news.push(self.hangup_event(&channel, cause, status));
+        news.extend(self.device_news(&channel.endpoint));
+        news
+    }
+
+    /// A parked channel is sent where nothing is: it ends, and its last request still shows the old place.
+    pub(super) fn redirected_nowhere(&mut self, id: &str, place: Place) {
+        self.leave_music(id);
+        let told = self.hangup_request(&self.channels[id], true, Some(16), None);
+        self.tell(told);
+        let Some(mut channel) = self.remove(id) else { return };
+        let mut news = self.quality(&channel);
+        channel.place = place;
+        (channel.app, channel.data) = (channel.idle.0.to_owned(), channel.idle.1.to_owned());
+        news.push(self.newexten(&channel));
+        // A leg that was joined once has been through other hands, and ends normally (seen).
+        let cause = if channel.idle.0.is_empty() { 16 } else { 0 };
+        news.push(self.hangup_event(&channel, cause, None));
+        news.extend(self.device_news(&channel.endpoint));
+        news.into_iter().for_each(|told| self.tell(told));
+    }
+
+    fn leave_music(&mut self, id: &str) {
+        let music = self.channels.get_mut(id).is_some_and(|channel| std::mem::take(&mut channel.music));
+        if music {
+            let told = self.music(&self.channels[id], false);
+            self.tell(told);
+        }
+    }
+
+    /// What the server says of the audio when it is over.
+    fn quality(&self, channel: &Channel) -> Vec<Happening> {
+        let figures = QUALITY.iter().filter(|_| channel.phone_up);
+        figures.map(|(name, value)| self.varset(channel, name, value)).collect()
     }
 
     /// The channel is gone without a word from the dialplan.
     pub(super) fn gone(&mut self, id: &str, cause: u16, status: Option<u16>) {
         self.leave_app(id);
-        if let Some(channel) = self.remove(id) {
-            let told = self.hangup_event(&channel, cause, status);
+        for told in self.epitaph(id, cause, status) {
+            self.tell(told);
+        }
+    }
+
+    /// State of an endpoint, if it is another one than was last told.
+    pub(super) fn device_news(&mut self, endpoint: &str) -> Option<Happening> {
+        let mine = || self.channels.values().filter(|c| c.endpoint == endpoint);
+        let rings = mine().any(|c| c.state == State::Ringing);
+        let state = match (mine().any(|c| c.state != State::Ringing), rings) {
+            (true, true) => "RINGINUSE",
+            (true, false) => "INUSE",
+            (false, true) => "RINGING",
+            (false, false) => "NOT_INUSE",
+        };
+        if self.devices.insert(endpoint.to_owned(), state).unwrap_or("NOT_INUSE") == state {
+            return None;
+        }
+        Some(self.device_state(endpoint, state))
+    }
+
+    pub(super) fn device_changed(&mut self, endpoint: &str) {
+        if let Some(told) = self.device_news(endpoint) {
             self.tell(told);
         }
     }
 
     /// What a channel does when its partner has left the bridge: goes on, or ends.
     pub(super) fn released(&mut self, id: &str) -> Vec<Happening> {
-        let Some(channel) = self.channels.get_mut(id) else { return vec![] };
+        let Some(channel) = self.channels.get(id) else { return vec![] };
         match channel.after {
             After::End => {
-                let gone = self.remove(id).map(|channel| self.hangup_event(&channel, 16, None));
-                return gone.into_iter().collect();
+                return self.epitaph(id, 16, None);
             }
-            After::Next => channel.place.priority += 1,
+            // Dial without the option `g` ends the dialplan with the call.
+            After::Dialed if channel.in_dialplan => return self.farewell(id, 16),
+            After::Dialed => return self.epitaph(id, 16, None),
             After::Continue => {}
         }
-        channel.after = After::Continue;
         let place = &self.channels[id].place;
         match self.dialplan.step(&place.context, &place.exten, place.priority) {
             // Goes on somewhere else; that is run, and told, when the bridge is gone.
             Some(step) if step.app != "Hangup" => vec![],
-            Some(step) => self.farewell(id, step.data.parse().unwrap_or(16)),
+            Some(step) => {
+                let channel = self.channel_mut(id);
+                (channel.app, channel.data) = (step.app, step.data.clone());
+                let entered = self.newexten(&self.channels[id]);
+                let news = self.farewell(id, step.data.parse().unwrap_or(16));
+                [entered].into_iter().chain(news).collect()
+            }
             None => self.farewell(id, 16),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::actions::{self, Answer};
 use super::ami::{Classes, Message, Reader, Text};
-use super::happening::{AmiEvent, SYSTEM, Teller};
+use super::happening::{AmiEvent, SECURITY, SYSTEM, Teller};
 use super::options::User;
 use super::world::World;
 use crate::digest::md5_hex;
@@ -186,7 +186,7 @@ impl Session {
         challenge.is_some_and(|c| request.get("Key") == Some(&md5_hex(format!("{c}{secret}").as_bytes())))
     }
 
-    /// FullyBooted right after a login that listens to `system`.
+    /// What a login brings of itself: FullyBooted, and the news of the login.
     fn greet(&self, world: &World, request: &Message, sent: &mut Vec<Sent>) {
         let logged_in = matches!(sent.last(), Some(Sent::Reply(text)) if text.contains("Message: Authentication accepted"));
         if !logged_in || !request.get("Action").is_some_and(|a| a.eq_ignore_ascii_case("login")) {
@@ -194,12 +194,25 @@ impl Session {
         }
         let up = world.now.saturating_sub(world.booted).as_secs();
         let reloaded = world.now.saturating_sub(world.reloaded).as_secs();
-        let told = Teller::bare(world, SYSTEM, "FullyBooted")
+        let booted = Teller::bare(world, SYSTEM, "FullyBooted")
             .line("Uptime", up)
             .line("LastReload", reloaded)
-            .line("Status", "Fully Booted")
-            .told();
-        for event in told.ami.iter().filter(|event| self.login.hears(event)) {
+            .line("Status", "Fully Booted");
+        let time = world.clock.iso(world.now);
+        let login = Teller::new(world, SECURITY, "SuccessfulAuth")
+            .line("EventTV", &time)
+            .line("Severity", "Informational")
+            .line("Service", "AMI")
+            .line("EventVersion", 1)
+            .line("AccountID", self.login.user.as_deref().unwrap_or_default())
+            .line("SessionID", "0x7f0638002af0")
+            .line("LocalAddress", "IPV4/TCP/127.0.10.1/5038")
+            .line("RemoteAddress", "IPV4/TCP/127.0.0.1/43312")
+            .line("UsingPassword", 0)
+            .line("SessionTV", &time);
+        for event in
+            [booted.told().ami, login.told().ami].iter().flatten().filter(|event| self.login.hears(event))
+        {
             sent.push(Sent::Event(event.text.to_string()));
         }
     }

@@ -56,6 +56,7 @@ pub(super) enum Timer {
     PhoneAnswers(String),
     PhoneRefuses(String, u16),
     PhoneActs(String, Act),
+    DigitEnds(String, char),
     DialTimeout(String),
     /// 32 s without any answer: SIP timer B.
     NobodyThere(String),
@@ -97,6 +98,8 @@ pub(super) struct World {
     pub(super) timers: BTreeMap<(Duration, u64), Timer>,
     pub(super) globals: BTreeMap<String, String>,
     pub(super) suspended: BTreeSet<String>,
+    /// State last told of each endpoint.
+    pub(super) devices: BTreeMap<String, &'static str>,
     pub(super) ami: Vec<AmiEvent>,
     pub(super) ari: Vec<AriEvent>,
     pub(super) phones_at: String,
@@ -134,6 +137,7 @@ impl World {
             timers: BTreeMap::new(),
             globals: BTreeMap::new(),
             suspended: BTreeSet::new(),
+            devices: BTreeMap::new(),
             ami: vec![],
             ari: vec![],
             phones_at: options.phones_at.clone(),
@@ -155,6 +159,7 @@ impl World {
         self.timers.clear();
         self.globals.clear();
         self.suspended.clear();
+        self.devices.clear();
         self.ami.clear();
         self.ari.clear();
         self.dialplan.reload(self.ready_dialplan);
@@ -227,6 +232,7 @@ impl World {
             Timer::PhoneAnswers(id) => self.phone_answers(&id),
             Timer::PhoneRefuses(id, status) => self.phone_refuses(&id, status),
             Timer::PhoneActs(id, act) => self.phone_acts(&id, &act),
+            Timer::DigitEnds(id, digit) => self.digit_ends(&id, digit),
             Timer::DialTimeout(id) => self.dial_timed_out(&id),
             Timer::NobodyThere(id) => self.nobody_there(&id),
             Timer::StayOver(id, stay) => self.stay_over(&id, stay),
