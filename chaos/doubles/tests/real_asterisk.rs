@@ -1,6 +1,8 @@
 //! The SIP phones against a real Asterisk of the laboratory (`lab/asterisk-up.sh`): set
 //! `IFBUS_LAB_ASTERISK` to its address. The phones listen one address above it, the trunk two above.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};

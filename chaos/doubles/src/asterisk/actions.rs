@@ -174,7 +174,9 @@ fn core_status(world: &World, request: &Message) -> String {
     text.line("CoreReloadTime", reload_time);
     // Counts channels, not calls (sheet section 5).
     text.line("CoreCurrentCalls", world.channels.len());
-    text.line("CoreProcessedCalls", world.processed);
+    if world.profile.processed_calls {
+        text.line("CoreProcessedCalls", world.processed);
+    }
     text.end()
 }
 

@@ -31,6 +31,7 @@ impl World {
         bridge.members.push(id.to_owned());
         bridge.native = bridge.members.len() == 2 && bridge.may_be_native;
         let bridge = bridge.clone();
+        self.link(&bridge.members);
         let channel = self.channels.get_mut(id).expect("only live channels enter");
         channel.bridge = Some(bridge.id.clone());
         // The technology changes after the second has entered, so the news still says simple_bridge.
@@ -40,6 +41,17 @@ impl World {
             &Bridge { native: false, ..bridge },
             &self.channels[id],
         )
+    }
+
+    /// Those in one bridge take the oldest `Linkedid` among them.
+    fn link(&mut self, members: &[String]) {
+        let linked = |id: &String| self.channels.get(id).map(|c| (c.linked_rank, c.linked.clone()));
+        let Some((rank, oldest)) = members.iter().filter_map(linked).min() else { return };
+        for id in members {
+            if let Some(channel) = self.channels.get_mut(id) {
+                (channel.linked_rank, channel.linked) = (rank, oldest.clone());
+            }
+        }
     }
 
     /// Takes a channel out of its bridge; `settled` when the bridge has had time to notice that it is

@@ -93,7 +93,9 @@ pub(super) struct Channel {
     /// Number of the phone at the far end.
     pub(super) number: String,
     pub(super) dialed: String,
+    /// Id of the oldest channel this one has been in touch with, and its age rank.
     pub(super) linked: String,
+    pub(super) linked_rank: u64,
     pub(super) state: State,
     pub(super) caller: Party,
     pub(super) connected: Party,

@@ -95,6 +95,7 @@ impl World {
             number,
             dialed: dialed.to_owned(),
             linked: id.clone(),
+            linked_rank: self.next_rank(),
             id,
             state: State::Down,
             caller,
@@ -261,7 +262,7 @@ impl World {
         let end = self.dial("DialEnd", &self.channels[id], Some(dial_status));
         if self.channels[id].dialed_by.is_some() {
             self.tell(end);
-            return self.dialed_leg_failed(id, cause, status);
+            return self.dialed_leg_failed(id, cause, Some(status));
         }
         self.finish_attempt(id, 0, Some(end), cause, Some(status));
     }
@@ -271,7 +272,7 @@ impl World {
         if channel.dialed_by.is_some() {
             let told = self.dial("DialEnd", channel, Some("NOANSWER"));
             self.tell(told);
-            self.dialed_leg_failed(id, 19, 480);
+            self.dialed_leg_failed(id, 0, None);
         } else if channel.originate.is_some() {
             let status = self.profile.tech_cause.then_some(480);
             self.finish_attempt(id, 3, None, self.profile.timeout_cause, status);

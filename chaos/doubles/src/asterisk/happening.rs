@@ -307,15 +307,13 @@ impl World {
         teller.told()
     }
 
-    /// The one about a digit has an empty line too many on 22 (seen).
+    /// The one about a digit has an empty line too many (seen).
     pub(super) fn test_digit(&self, digit: char) -> Happening {
         let digit = digit.to_string();
         let source = ("res_rtp_asterisk.c", "ast_rtp_dtmf_begin", 4460);
         let more = [("Digit", digit.as_str()), ("Payload", "101"), ("Rate", "8000")];
         let mut told = self.test_event("DTMF_BEGIN", source, &more);
-        if self.profile.tech_cause
-            && let Some(event) = &mut told.ami
-        {
+        if let Some(event) = &mut told.ami {
             event.text = format!("{}\r\n", event.text).into();
         }
         told

@@ -120,7 +120,7 @@ impl World {
         let news: Vec<_> =
             legs.into_iter().map(|(leg, direction)| self.dtmf_begin(leg, digit, direction)).collect();
         news.into_iter().for_each(|told| self.tell(told));
-        if passed_on {
+        if passed_on && self.profile.figures {
             let told = self.test_digit(digit);
             self.tell(told);
         }
@@ -168,16 +168,23 @@ impl World {
         let (endpoint, number) = super::dial::resource(dialed);
         if !self.can_reach(&endpoint) {
             let in_dialplan = self.channels[caller].in_dialplan;
-            return if in_dialplan { self.end_in_dialplan(caller, 3) } else { self.gone(caller, 3, None) };
+            return if in_dialplan {
+                self.end_in_dialplan(caller, 3)
+            } else {
+                self.gone(caller, 3, Some(404))
+            };
         }
         let id = self.next_id();
         let mut channel = self.new_channel(id.clone(), &endpoint, number, dialed);
         channel.dialed_by = Some(caller.to_owned());
         channel.linked = self.channels[caller].linked.clone();
+        channel.linked_rank = self.channels[caller].linked_rank;
         let connected = self.channels[caller].caller.clone();
         self.begin(channel);
         let exten = self.channels[caller].place.exten.clone();
         if let Some(channel) = self.channels.get_mut(&id) {
+            // Who has no number of its own goes by the extension that dials it.
+            channel.caller.number.get_or_insert_with(|| exten.clone());
             channel.place.exten = exten;
         }
         self.occupy(&id, ("AppDial", "(Outgoing Line)"));
@@ -203,18 +210,18 @@ impl World {
         self.join_dialed(callee, &caller);
     }
 
-    pub(super) fn dialed_leg_failed(&mut self, callee: &str, cause: u16, status: u16) {
+    pub(super) fn dialed_leg_failed(&mut self, callee: &str, cause: u16, status: Option<u16>) {
         let caller = self.channels.get(callee).and_then(|c| c.dialed_by.clone());
-        let mut threads = vec![self.epitaph(callee, cause, Some(status))];
+        let mut threads = vec![self.epitaph(callee, cause, status)];
         let caller = caller.filter(|id| self.channels.contains_key(id));
         if let Some(id) = caller.as_ref().filter(|id| !self.channels[*id].in_dialplan) {
-            threads.push(self.epitaph(id, cause, Some(status)));
+            threads.push(self.epitaph(id, cause, status));
         } else if let Some(channel) = caller.as_ref().and_then(|id| self.channels.get_mut(id)) {
             channel.place.priority += 1;
             (channel.app, channel.data) = ("Hangup".into(), String::new());
             let id = channel.id.clone();
             let step = self.newexten(&self.channels[&id]);
-            let news = self.farewell_with(&id, cause, Some(status));
+            let news = self.farewell_with(&id, cause, status);
             threads.push([step].into_iter().chain(news).collect());
         }
         self.tell_at_once(threads);

@@ -239,8 +239,9 @@ impl Asterisk {
         if self.wire.faults.freeze {
             return;
         }
+        let now = now.max(self.world.now);
         if self.down {
-            self.world.now = self.world.now.max(now);
+            self.world.now = now;
             return self.wire.release(now);
         }
         // Timers see the time they were due at, so that a late tick changes nothing but the lateness.

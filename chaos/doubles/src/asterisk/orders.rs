@@ -229,8 +229,10 @@ fn play_dtmf(world: &mut World, request: &Message) -> Answer {
         world.tell(told);
         return done.into();
     }
-    let told = world.test_digit(digit);
-    world.tell(told);
+    if world.profile.figures {
+        let told = world.test_digit(digit);
+        world.tell(told);
+    }
     if "0123456789ABCDabcd*#".contains(digit) && world.channels[&id].phone_up {
         let number = world.channels[&id].number.clone();
         world.witness(&number).digits.push(digit);

@@ -22,6 +22,12 @@ pub struct Profile {
     pub application_survives: bool,
     /// `PJSIPShowEndpoints` counts channels.
     pub active_channels: bool,
+    /// Audio quality figures are told as variables at the end, and TestEvents about digits.
+    pub figures: bool,
+    /// The server's hang-up request still shows the application that ran.
+    pub request_shows_app: bool,
+    /// `CoreStatus` has `CoreProcessedCalls`.
+    pub processed_calls: bool,
     /// `CoreSettings` has `SoundsSearchCustomDir`.
     pub sounds_search: bool,
     /// `PJSIPSetMaintenance` exists.
@@ -40,6 +46,9 @@ impl Profile {
         bye_request_cause: true,
         application_survives: true,
         active_channels: false,
+        figures: false,
+        request_shows_app: false,
+        processed_calls: false,
         sounds_search: false,
         maintenance: false,
     };
@@ -55,6 +64,9 @@ impl Profile {
         bye_request_cause: false,
         application_survives: false,
         active_channels: true,
+        figures: true,
+        request_shows_app: true,
+        processed_calls: true,
         sounds_search: true,
         maintenance: true,
     };
@@ -83,6 +95,7 @@ pub(super) fn cause_of_status(status: u16) -> (u16, &'static str) {
 pub(super) fn cause_text(cause: u16) -> &'static str {
     match cause {
         1 => "Unallocated (unassigned) number",
+        3 => "No route to destination",
         16 => "Normal Clearing",
         17 => "User busy",
         18 => "No user responding",
@@ -105,6 +118,7 @@ pub(super) fn cause_text(cause: u16) -> &'static str {
 /// The SIP status that 22 reports in `TechCause` for a cause set on our side.
 pub(super) fn status_of_cause(cause: u16) -> Option<u16> {
     match cause {
+        1 | 3 => Some(404),
         17 => Some(486),
         18 => Some(408),
         19 | 31 => Some(480),

@@ -173,6 +173,10 @@ impl World {
         let Some(channel) = self.channels.get_mut(id) else { return vec![] };
         let music = std::mem::take(&mut channel.music).then(|| channel.clone());
         let music = music.map(|channel| self.music(&channel, false));
+        if !self.profile.request_shows_app {
+            let channel = self.channel_mut(id);
+            (channel.app, channel.data) = (channel.idle.0.to_owned(), channel.idle.1.to_owned());
+        }
         // Always 16, whatever the cause that follows (seen).
         let soft = self.hangup_request(&self.channels[id], true, Some(16), None);
         let ended = self.epitaph(id, cause, status);
@@ -216,7 +220,7 @@ impl World {
 
     /// What the server says of the audio when it is over.
     fn quality(&self, channel: &Channel) -> Vec<Happening> {
-        let figures = QUALITY.iter().filter(|_| channel.phone_up);
+        let figures = QUALITY.iter().filter(|_| channel.phone_up && self.profile.figures);
         figures.map(|(name, value)| self.varset(channel, name, value)).collect()
     }
 

@@ -207,6 +207,12 @@ impl World {
         format!("PJSIP/{endpoint}-{serial:08x}")
     }
 
+    /// Grows with every channel.
+    pub(super) fn next_rank(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
+    }
+
     /// A unique id as the server makes them.
     pub(super) fn next_id(&mut self) -> String {
         self.unique += 1;

@@ -110,13 +110,12 @@ impl SipPhones {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let waits = call.asked.as_ref().is_some_and(|asked| asked.cseq() == (cseq, method));
         match status {
-            ..200 => {
-                if waits && invite && call.phase == Phase::Calling {
-                    // A provisional answer ends the repetition; the number keeps the request findable.
-                    self.timers
-                        .retain(|_, (call, timer)| *call != id || !matches!(timer, Timer::RepeatRequest(..)));
-                }
+            // A provisional answer ends the repetition.
+            ..200 if waits && invite && call.phase == Phase::Calling => {
+                let repeats = |timer: &Timer| matches!(timer, Timer::RepeatRequest(..));
+                self.timers.retain(|_, (call, timer)| *call != id || !repeats(timer));
             }
+            ..200 => {}
             200..300 if invite => self.accepted(id, waits, response),
             _ if invite => self.rejected(id, waits, status, response),
             _ if waits => {

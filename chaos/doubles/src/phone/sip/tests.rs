@@ -252,12 +252,12 @@ fn two_phones_hear_each_others_tone_and_digits() {
     machines[0].call("1001", "1002", there, here, now);
     for step in 0..100 {
         now = Duration::from_millis(20 * step);
-        for side in 0..2 {
-            machines[side].handle(Input::Tick, now);
+        for machine in &mut machines {
+            machine.handle(Input::Tick, now);
         }
         loop {
             let mut moved = false;
-            for side in 0..2 {
+            for side in [0, 1] {
                 while let Some(output) = machines[side].poll() {
                     moved = true;
                     let input = match output {

@@ -1,0 +1,141 @@
+//! The Asterisk double on real sockets, used by a program without a runtime of its own.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use ifbus_doubles::asterisk::{AriState, Options};
+use ifbus_doubles::phone::{Phones, Plan, Tone};
+use ifbus_doubles::socket::{AsteriskServer, Bind};
+
+fn start() -> AsteriskServer {
+    AsteriskServer::start(Bind::default(), Options::default().with_phones(2000..=2999)).unwrap()
+}
+
+struct Ami(TcpStream, String);
+
+impl Ami {
+    fn login(server: &AsteriskServer, user: &str) -> Self {
+        let stream = TcpStream::connect(server.ami()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut ami = Ami(stream, String::new());
+        ami.send(&format!(
+            "Action: Login\r\nUsername: {user}\r\nSecret: {user}-secret\r\nEvents: on\r\n\r\n"
+        ));
+        ami.until("Authentication accepted");
+        ami
+    }
+
+    fn send(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads up to and with this text.
+    fn until(&mut self, text: &str) {
+        loop {
+            if let Some(at) = self.1.find(text) {
+                self.1.drain(..at + text.len());
+                return;
+            }
+            let mut buffer = [0; 65_536];
+            let length = self.0.read(&mut buffer).unwrap();
+            assert!(length > 0, "closed before {text:?}");
+            self.1.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+    }
+
+    fn originate(&mut self, number: u32, id: &str) {
+        self.send(&format!(
+            "Action: Originate\r\nChannel: PJSIP/{number}\r\nContext: ifbus\r\nExten: wait\r\nPriority: 1\r\n\
+             Async: true\r\nChannelId: {id}\r\n\r\n"
+        ));
+    }
+}
+
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// True when the connection has ended, by reset or by a close.
+fn ended(stream: &mut TcpStream) -> bool {
+    let mut buffer = [0; 65_536];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => {
+                return error.kind() != ErrorKind::WouldBlock && error.kind() != ErrorKind::TimedOut;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_runs_over_real_sockets() {
+    let server = start();
+    server.plan("2001", Plan::default().then_hangs_up(Duration::from_secs(3600)));
+    let mut ami = Ami::login(&server, "ifbus");
+    ami.originate(2000, "a");
+    ami.originate(2001, "b");
+    wait_for("two answers", || server.live("2000") + server.live("2001") == 2);
+    ami.send("Action: Bridge\r\nChannel1: a\r\nChannel2: b\r\nTone: no\r\n\r\n");
+    wait_for("the tone", || server.heard("2000") == BTreeSet::from([Tone::of("2001")]));
+    assert_eq!((server.stats().channels, server.stats().bridges, server.stats().originates), (2, 1, 2));
+    server.hang_up("2001");
+    ami.until("Event: HangupRequest");
+    wait_for("the end", || server.stats().channels == 0);
+    server.stop();
+}
+
+#[test]
+fn a_killed_server_refuses_and_a_restarted_one_has_its_old_ports() {
+    let server = start();
+    let mut ami = Ami::login(&server, "ifbus");
+    server.kill();
+    assert!(ended(&mut ami.0));
+    wait_for("the port to close", || TcpStream::connect(server.ami()).is_err());
+    assert!(TcpStream::connect(server.http()).is_err());
+    server.restart();
+    wait_for("the port to open", || TcpStream::connect(server.ami()).is_ok());
+    Ami::login(&server, "ifbus").send("Action: Ping\r\n\r\n");
+}
+
+#[test]
+fn http_alone_can_be_closed() {
+    let server = start();
+    server.faults(|faults| faults.ari = AriState::Closed);
+    wait_for("the port to close", || TcpStream::connect(server.http()).is_err());
+    Ami::login(&server, "ifbus");
+    server.heal();
+    wait_for("the port to open", || TcpStream::connect(server.http()).is_ok());
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_dropped_and_the_others_are_not() {
+    let bind = Bind { write_timeout: Duration::from_millis(200), ..Bind::default() };
+    let server = AsteriskServer::start(bind, Options::default().with_phones(2000..=2999)).unwrap();
+    let _deaf = Ami::login(&server, "admin");
+    let mut worker = Ami::login(&server, "ifbus");
+    worker.send("Action: Events\r\nEventMask: off\r\n\r\n");
+    worker.until("Events: Off");
+    for round in 0..60 {
+        for number in 2000..2500 {
+            worker.originate(number, &format!("{round}-{number}"));
+        }
+        let wanted = (round + 1) * 500;
+        wait_for("the originates", || server.stats().originates == wanted);
+        if server.stats().sessions == 1 {
+            break;
+        }
+    }
+    wait_for("the deaf one to be dropped", || server.stats().sessions == 1);
+    worker.send("Action: Ping\r\n\r\n");
+    worker.until("Ping: Pong");
+}
