@@ -195,6 +195,11 @@ impl AsteriskServer {
         self.shared.with(|state, now| state.machine.shut_down(now));
     }
 
+    /// See [`Asterisk::refuse_actions`].
+    pub fn refuse_actions(&self, refuse: bool) {
+        self.shared.lock().machine.refuse_actions(refuse);
+    }
+
     /// Figures.
     pub fn stats(&self) -> Stats {
         self.shared.lock().machine.stats()

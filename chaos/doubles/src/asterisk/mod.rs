@@ -364,6 +364,12 @@ impl Asterisk {
         self.down = false;
     }
 
+    /// `core stop gracefully`: calls go on, every action, `Ping` and `Login` too, is refused; `false` takes
+    /// it back, as the local command line can.
+    pub fn refuse_actions(&mut self, refuse: bool) {
+        self.world.shutting_down = refuse;
+    }
+
     /// A graceful end: every call is hung up now, one second later `Event: Shutdown`, then the end.
     pub fn shut_down(&mut self, now: Duration) {
         self.advance(now);
@@ -374,6 +380,7 @@ impl Asterisk {
                 self.world.hang_up(&id, 16);
             }
         }
+        self.world.shutting_down = true;
         self.stopping = Some(now + Duration::from_secs(1));
         self.advance(now);
     }

@@ -193,16 +193,22 @@ impl World {
         news
     }
 
-    /// A parked channel is sent where nothing is: it ends, and its last request still shows the old place.
+    /// A parked channel is sent where nothing is: it ends; on 22 its last request still shows the old place.
     pub(super) fn redirected_nowhere(&mut self, id: &str, place: Place) {
         self.leave_music(id);
+        let shows_old = self.profile.request_shows_app;
+        if !shows_old {
+            let channel = self.channel_mut(id);
+            channel.place = place.clone();
+            (channel.app, channel.data) = (channel.idle.0.to_owned(), channel.idle.1.to_owned());
+        }
         let told = self.hangup_request(&self.channels[id], true, Some(16), None);
         self.tell(told);
         let Some(mut channel) = self.remove(id) else { return };
         let mut news = self.quality(&channel);
         channel.place = place;
         (channel.app, channel.data) = (channel.idle.0.to_owned(), channel.idle.1.to_owned());
-        news.push(self.newexten(&channel));
+        news.extend(shows_old.then(|| self.newexten(&channel)));
         // A leg that was joined once has been through other hands, and ends normally (seen).
         let cause = if channel.idle.0.is_empty() { 16 } else { 0 };
         news.push(self.hangup_event(&channel, cause, None));

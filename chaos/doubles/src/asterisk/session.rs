@@ -151,6 +151,9 @@ impl Session {
         if let Some(fault) = request.fault() {
             return Text::error(request, fault).into();
         }
+        if world.shutting_down {
+            return Text::error(request, "Asterisk is shutting down").into();
+        }
         if self.login.user.is_some() {
             return actions::act(world, &mut self.login, request);
         }

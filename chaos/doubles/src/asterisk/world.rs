@@ -104,6 +104,8 @@ pub(super) struct World {
     pub(super) ari: Vec<AriEvent>,
     pub(super) phones_at: String,
     pub(super) sip_dead: bool,
+    /// Every action is refused (`core stop gracefully`, or the last second of a shutdown).
+    pub(super) shutting_down: bool,
     pub(super) originates: u64,
     pub(super) processed: u64,
     serial: u64,
@@ -142,6 +144,7 @@ impl World {
             ari: vec![],
             phones_at: options.phones_at.clone(),
             sip_dead: false,
+            shutting_down: false,
             originates: 0,
             processed: 0,
             serial: 0,
@@ -160,6 +163,7 @@ impl World {
         self.globals.clear();
         self.suspended.clear();
         self.devices.clear();
+        self.shutting_down = false;
         self.ami.clear();
         self.ari.clear();
         self.dialplan.reload(self.ready_dialplan);

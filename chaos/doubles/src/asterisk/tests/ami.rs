@@ -227,6 +227,18 @@ fn a_shutdown_hangs_up_then_says_so_then_ends() {
 }
 
 #[test]
+fn a_server_that_is_to_stop_refuses_every_action() {
+    let mut lab = lab();
+    let link = lab.login("ifbus", "on");
+    lab.pair(link);
+    lab.machine.refuse_actions(true);
+    assert_eq!(lab.act(link, "Action: Ping")[0].get("Message"), "Asterisk is shutting down");
+    assert_eq!(lab.machine.live("1001"), 1);
+    lab.machine.refuse_actions(false);
+    assert_eq!(lab.act(link, "Action: Ping")[0].get("Ping"), "Pong");
+}
+
+#[test]
 fn versions_differ_where_they_did() {
     let ask = |profile| {
         let mut lab = Lab::new(Options::new(profile));
