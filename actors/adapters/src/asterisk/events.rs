@@ -133,8 +133,8 @@ impl Asterisk {
             return;
         }
         let key = names::digest(bridge.id.as_bytes());
-        for id in inside().chain([channel.id.as_ref()]).map(str::to_owned).collect::<Vec<_>>() {
-            if let Some(leg) = self.leg_or_guest(&id) {
+        for id in inside().chain([channel.id.as_ref()]) {
+            if let Some(leg) = self.leg_or_guest(id) {
                 self.entered(leg, key);
             }
         }
@@ -145,7 +145,8 @@ impl Asterisk {
     pub(super) fn watch_event(&mut self, message: &Message<'_>) {
         match message.get(Field::Event).unwrap_or_default() {
             b"FullyBooted" => self.fully_booted(),
-            b"Shutdown" => self.down(Interface::Management, DownReason::ShuttingDown),
+            // believed when the connection closes after it
+            b"Shutdown" => self.life.farewell = Some(self.now),
             // calls survive a reload, and nothing of ours lives in the dialplan's memory
             b"Reload" => {}
             b"UserEvent" => self.marker_seen(message.only("Marker").unwrap_or_default()),
@@ -193,7 +194,10 @@ impl Asterisk {
     /// A leg of ours that we do not know yet is looked for, within reason: a forger may invent names.
     pub(super) fn suspect(&mut self, leg: LegId) {
         const ASKED_MAX: usize = 2000;
-        if self.life.asked.len() < ASKED_MAX && self.phase == Phase::Ready {
+        if self.life.asked.len().max(self.life.doubts.len()) >= ASKED_MAX {
+            return;
+        }
+        if self.phase == Phase::Ready {
             self.life.legs.insert(leg, Leg::new(None));
         }
         self.doubt(leg);

@@ -172,6 +172,11 @@ pub(super) enum Work {
 }
 
 impl Work {
+    /// Whether nothing that could take effect has left us.
+    pub(super) fn is_unsent(&self) -> bool {
+        matches!(self, Self::Join { sent: false, .. } | Self::Dtmf { next: 0, .. })
+    }
+
     /// The legs nobody else may touch meanwhile.
     pub(super) fn legs(&self) -> Vec<LegId> {
         match self {

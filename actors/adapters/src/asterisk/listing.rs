@@ -101,9 +101,10 @@ impl Asterisk {
         self.life.timers.disarm(Timer::Asked(id));
         match asked.purpose {
             Purpose::List(ticket, items) => self.listed(ticket, items),
-            Purpose::Truth(leg, found) => self.truth(leg, Some(found)),
-            Purpose::LastLook(ticket, leg, found) => self.looked(ticket, leg, Some(found)),
-            Purpose::Settle(ticket, leg, found) => self.settled(ticket, leg, Some(found)),
+            // a list without its line is not "no such channel": a caller may have cut the line in two
+            Purpose::Truth(leg, found) => self.truth(leg, found.map(Some)),
+            Purpose::LastLook(ticket, leg, found) => self.looked(ticket, leg, found.map(Some)),
+            Purpose::Settle(ticket, leg, found) => self.settled(ticket, leg, found.map(Some)),
             Purpose::Dialplan(ticket, place, steps) => self.dialplan(ticket, place, &steps),
             _ => {}
         }
@@ -240,8 +241,8 @@ impl Asterisk {
         known.question = Question::None;
         match answer {
             Some(Some(item)) => {
-                if let Some(known) = self.life.legs.get_mut(leg) {
-                    // it lives: whatever was said about its end was not true
+                // it lives: what was said about its end before we asked was not true
+                if let Some(known) = self.life.legs.get_mut(leg).filter(|_| !again) {
                     known.rumor = None;
                 }
                 self.learn(&item);

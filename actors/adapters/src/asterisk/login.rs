@@ -253,7 +253,8 @@ impl Asterisk {
         }
         if self.life.stream == Stream::Up {
             self.life.stream = Stream::Off;
-            self.down(Interface::Events, DownReason::Lost(error));
+            let reason = self.lost(error);
+            self.down(Interface::Events, reason);
             return;
         }
         self.life.stream = Stream::Off;

@@ -35,6 +35,9 @@ pub(super) const SIP: u8 = 4;
 /// A connection that was asked and says nothing for so long is dead, whatever TCP believes.
 pub(super) const SILENT_MAX: Duration = Duration::from_secs(10);
 
+/// A server that says goodbye closes within a second. The word alone is not believed: a caller can write it.
+const FAREWELL_MAX: Duration = Duration::from_secs(10);
+
 /// Asterisk, as a machine without input or output.
 #[derive(Debug)]
 pub struct Asterisk {
@@ -89,6 +92,8 @@ pub(super) struct Life {
     pub(super) doubts: BTreeSet<LegId>,
     pub(super) forged: u64,
     pub(super) listing: bool,
+    /// When the server said that it is going down.
+    pub(super) farewell: Option<Nanos>,
 }
 
 /// One AMI connection.
@@ -237,7 +242,7 @@ impl Asterisk {
         }
         for (ticket, running) in std::mem::take(&mut self.life.orders) {
             let mut refused = Refused::link_lost();
-            if running.asks.is_empty() && !running.accepted {
+            if running.work.is_unsent() {
                 refused.evidence = Evidence::NothingSent;
             }
             self.out.push_back(Output::Answer(ticket, Err(refused)));
@@ -322,13 +327,21 @@ impl Asterisk {
             COMMANDS | WATCH if self.session(link.slot).link != Link::Closed => {
                 let opening = self.session(link.slot).link == Link::Opening;
                 self.session(link.slot).link = Link::Closed;
-                let reason = if opening { DownReason::Unreachable(error) } else { DownReason::Lost(error) };
+                let reason = if opening { DownReason::Unreachable(error) } else { self.lost(error) };
                 self.down(Interface::Management, reason);
             }
             STREAM => self.stream_closed(error),
             TONES => self.tones_closed(),
             SIP => self.sip_closed(&error),
             _ => {}
+        }
+    }
+
+    /// Why an open link broke: the server may have said so before.
+    pub(super) fn lost(&self, error: LinkError) -> DownReason {
+        match self.life.farewell {
+            Some(said) if self.now.since(said) < FAREWELL_MAX => DownReason::ShuttingDown,
+            _ => DownReason::Lost(error),
         }
     }
 

@@ -28,4 +28,4 @@ pub use machine::Asterisk;
 pub use options::{KEYS, Key, Options};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

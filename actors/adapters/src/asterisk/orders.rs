@@ -139,9 +139,6 @@ impl Asterisk {
                 // the originate outlives its order: its late result must still find its leg
                 self.running(ticket, work, Vec::new(), dial.within + DIAL_EXTRA);
                 self.life.timers.arm(Timer::Asked(id), self.now + dial.within + 2 * DIAL_EXTRA);
-                if let Some(running) = self.life.orders.get_mut(&ticket) {
-                    running.accepted = true;
-                }
             }
         }
     }

@@ -84,13 +84,11 @@ impl Asterisk {
         let Some(running) = self.life.orders.get_mut(&ticket) else { return };
         let Work::Dtmf { leg, digits, next, sent } = &mut running.work else { return };
         let Some(digit) = digits.as_str().get(*next..=*next).map(str::to_owned) else { return };
+        let (leg, evidence) = (*leg, evidence(*next));
         *next += 1;
         *sent = now;
-        let leg = *leg;
         let Some(channel) = self.channel(leg) else {
-            let evidence = self.tone_evidence(ticket);
-            let refused = Refused { evidence, ..Refused::unsent(Why::NoSuchLeg) };
-            self.finish(ticket, Err(refused));
+            self.finish(ticket, Err(Refused { evidence, ..Refused::unsent(Why::NoSuchLeg) }));
             return self.start_tones();
         };
         let (id, action) = self.action("PlayDTMF");
@@ -124,11 +122,6 @@ impl Asterisk {
         }
     }
 
-    fn tone_evidence(&self, ticket: Ticket) -> Evidence {
-        let first = self.life.orders.get(&ticket).is_some_and(|running| running.asks.is_empty());
-        if first { Evidence::NothingSent } else { Evidence::Unknown }
-    }
-
     /// The connection for tones is lost: its orders are answered, the rest of the server is as it was.
     pub(super) fn tones_closed(&mut self) {
         if self.session(TONES).link == Link::Closed {
@@ -137,16 +130,17 @@ impl Asterisk {
         *self.session(TONES) = super::machine::Session::default();
         self.life.timers.disarm(Timer::Login(TONES));
         self.life.tones.clear();
-        let tones: Vec<Ticket> = self
-            .life
-            .orders
-            .iter()
-            .filter(|(_, running)| matches!(running.work, Work::Dtmf { .. }))
-            .map(|(ticket, _)| *ticket)
-            .collect();
-        for ticket in tones {
-            let refused = Refused { evidence: self.tone_evidence(ticket), ..Refused::link_lost() };
-            self.finish(ticket, Err(refused));
+        let tones = self.life.orders.iter().filter_map(|(ticket, running)| match running.work {
+            Work::Dtmf { next, .. } => Some((*ticket, next)),
+            _ => None,
+        });
+        for (ticket, next) in tones.collect::<Vec<_>>() {
+            self.finish(ticket, Err(Refused { evidence: evidence(next), ..Refused::link_lost() }));
         }
     }
+}
+
+/// Before the first digit nothing was heard; afterwards it is not known how many were.
+fn evidence(next: usize) -> Evidence {
+    if next == 0 { Evidence::NothingSent } else { Evidence::Unknown }
 }

@@ -179,7 +179,9 @@ fn spelled(line: &[u8]) -> Option<Field> {
         b'M' => &[Field::Message],
         _ => return None,
     };
-    candidates.iter().copied().find(|field| line.starts_with(FIELDS[*field as usize].1))
+    let found = candidates.iter().copied().find(|field| line.starts_with(FIELDS[*field as usize].1));
+    // the same word in another list, as long as the first
+    found.or_else(|| line.starts_with(b"BridgeId: ").then_some(Field::BridgeId))
 }
 
 /// Key and value of a line; a line without a colon has none.

@@ -1,0 +1,291 @@
+//! From nothing to ready and back to nothing.
+
+use std::time::Duration;
+
+use ifbus_call::order::{Done, Evidence, Verdict};
+use ifbus_call::{Boot, Epoch, Interface, Order, Refused, Why};
+
+use super::rig::{A, B, Rig, dial, native};
+use crate::adapter::{Adapter, DownReason, Input, LinkError, LinkId};
+use crate::asterisk::machine::{COMMANDS, SIP, STREAM, TONES, WATCH};
+
+#[test]
+fn it_is_ready_when_it_is_logged_in_and_the_calls_are_listed() {
+    let rig = Rig::ready(true);
+    assert_eq!(rig.ready[0].boot, Boot("2026-11-24 08:03:18".to_owned()));
+    assert_eq!(rig.ready[0].version, "22.10.1+dfsg");
+    assert_eq!(rig.ready[0].epoch, Epoch(1));
+    assert!(rig.warnings.is_empty(), "{:?}", rig.warnings);
+}
+
+#[test]
+fn nothing_is_due_when_nothing_happens() {
+    for ari in [true, false] {
+        assert_eq!(Rig::ready(ari).machine.deadline(), None, "ari {ari}");
+        assert_eq!(
+            Rig::joined(ari).machine.deadline().map(|at| at.since_start() < Duration::from_secs(1)),
+            None
+        );
+    }
+}
+
+#[test]
+fn the_secret_is_never_sent_where_a_challenge_is_known() {
+    let rig = Rig::ready(true);
+    assert!(rig.sent.iter().all(|(_, text)| !text.contains("ifbus-secret")));
+    // MD5 of `133931486ifbus-secret`
+    let key = "Key: ".to_owned() + &crate::wire_format::md5::hex(b"133931486ifbus-secret");
+    assert!(rig.sent.iter().any(|(_, text)| text.contains(&key)));
+}
+
+#[test]
+fn no_action_comes_before_the_login() {
+    let rig = Rig::ready(true);
+    for slot in [COMMANDS, WATCH] {
+        let first: Vec<&str> = rig
+            .sent
+            .iter()
+            .filter(|(sent, _)| *sent == slot)
+            .filter_map(|(_, text)| text.lines().next())
+            .take(2)
+            .collect();
+        assert_eq!(first, ["Action: Challenge", "Action: Login"]);
+    }
+}
+
+#[test]
+fn a_refused_login_is_told_in_the_servers_words() {
+    let mut rig = Rig::new(true);
+    rig.server.refuses.insert("Login", "Authentication failed");
+    rig.start();
+    assert_eq!(rig.down.len(), 1);
+    assert_eq!(rig.down[0].reason, DownReason::LoginRefused("Authentication failed".to_owned()));
+    assert_eq!(rig.machine.deadline(), None);
+}
+
+#[test]
+fn a_server_that_listens_and_is_silent_is_given_up() {
+    let mut rig = Rig::new(true);
+    rig.server.deaf = vec!["Challenge"];
+    rig.start();
+    rig.advance(Duration::from_secs(5));
+    assert_eq!(rig.down[0].reason, DownReason::Silent(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unreachable() {
+    let mut rig = Rig::new(true);
+    rig.dead = vec![COMMANDS, WATCH, STREAM];
+    rig.start();
+    assert_eq!(rig.down[0].reason, DownReason::Unreachable(LinkError::Refused));
+    assert_eq!(rig.down.len(), 1);
+}
+
+#[test]
+fn another_protocol_is_not_asterisk() {
+    let mut rig = Rig::new(true);
+    rig.server.greeting = "SSH-2.0-OpenSSH_9.6\r\n";
+    rig.start();
+    assert!(matches!(rig.down[0].reason, DownReason::NotTheKind(_)), "{:?}", rig.down);
+}
+
+#[test]
+fn without_ari_it_goes_on_with_ami_alone_and_says_so() {
+    let mut rig = Rig::new(true);
+    rig.dead = vec![STREAM];
+    rig.server.ari = false;
+    rig.start();
+    assert_eq!(rig.ready.len(), 1);
+    assert_eq!(rig.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["ari_off"]);
+    rig.proven(dial(A, "1001"));
+    assert!(rig.events.contains(&ifbus_call::Event::Answered(A)));
+}
+
+#[test]
+fn a_filter_that_is_refused_costs_a_warning_only() {
+    let mut rig = Rig::new(true);
+    rig.status = 403;
+    rig.start();
+    assert_eq!(rig.ready.len(), 1);
+    assert_eq!(rig.warnings[0].code, "ari_filter");
+}
+
+#[test]
+fn a_lost_event_stream_ends_the_life_because_facts_are_missed() {
+    let mut rig = Rig::ready(true);
+    rig.close(STREAM, LinkError::Reset);
+    assert_eq!(rig.down[0].interface, Interface::Events);
+    assert!(rig.closed.contains(&COMMANDS) && rig.closed.contains(&WATCH));
+}
+
+#[test]
+fn a_rival_with_our_name_ends_the_life() {
+    let mut rig = Rig::ready(true);
+    rig.server.json(r#"{"type":"ApplicationReplaced"}"#);
+    rig.pump();
+    assert_eq!(rig.down[0].interface, Interface::Events);
+    assert_eq!(rig.warnings[0].code, "ari_replaced");
+}
+
+#[test]
+fn a_dropped_link_answers_every_open_order() {
+    for slot in [COMMANDS, WATCH] {
+        let mut rig = Rig::ready(true);
+        rig.server.deaf = vec!["Originate", "Status", "Ping", "ListCommands"];
+        let tickets =
+            [dial(A, "1001"), Order::List, Order::Probe, Order::Inspect].map(|order| rig.give(order));
+        // waits for the dial of the same leg: not a byte of it has left us
+        let behind = rig.give(Order::Drop { leg: A, cause: ifbus_call::Cause::Canceled });
+        rig.close(slot, LinkError::Reset);
+        for ticket in tickets {
+            assert_eq!(rig.answers[&ticket], Err(Refused::link_lost()), "ticket {ticket}");
+        }
+        assert_eq!(rig.answers[&behind], Err(Refused::unsent(Why::LinkLost)));
+        assert_eq!(rig.down[0].reason, DownReason::Lost(LinkError::Reset));
+        assert_eq!(rig.machine.deadline(), None);
+    }
+}
+
+#[test]
+fn a_stop_answers_every_order_says_goodbye_and_closes_every_link() {
+    let mut rig = Rig::joined(true);
+    rig.server.deaf = vec!["Hangup"];
+    let ticket = rig.give(Order::Drop { leg: A, cause: ifbus_call::Cause::Answered });
+    rig.input(Input::Stop);
+    assert_eq!(rig.answers[&ticket], Err(Refused::link_lost()));
+    assert_eq!(rig.count("Logoff"), 2);
+    assert_eq!(rig.closed, [COMMANDS, WATCH, STREAM]);
+    assert_eq!(rig.down[0].reason, DownReason::Stopped);
+}
+
+#[test]
+fn orders_before_ready_are_refused_and_not_kept() {
+    let mut rig = Rig::new(true);
+    let ticket = rig.give(Order::List);
+    assert_eq!(rig.answers[&ticket], Err(Refused::unsent(Why::NotReady)));
+}
+
+#[test]
+fn nothing_of_an_older_life_is_believed() {
+    let mut rig = Rig::joined(true);
+    let old = LinkId { epoch: rig.epoch, slot: STREAM };
+    rig.input(Input::Stop);
+    rig.start();
+    let events = rig.events.len();
+    let gone = format!(r#"{{"type":"ChannelDestroyed","cause":16,"channel":{{"id":"{}"}}}}"#, native(A));
+    rig.input(Input::Bytes(old, gone.as_bytes()));
+    rig.input(Input::Closed(old, LinkError::Reset));
+    rig.input(Input::Start(Epoch(1)));
+    assert_eq!(rig.events.len(), events);
+    assert_eq!(rig.down.len(), 1, "only the stop");
+    rig.proven(Order::Join { a: A, b: B });
+}
+
+#[test]
+fn a_goodbye_is_believed_when_the_connection_closes() {
+    let mut rig = Rig::ready(false);
+    let goodbye = b"Event: Shutdown\r\nPrivilege: system,all\r\nShutdown: Cleanly\r\nRestart: False\r\n\r\n";
+    rig.feed(WATCH, goodbye);
+    assert!(rig.down.is_empty(), "a caller can write this word");
+    rig.close(WATCH, LinkError::Closed);
+    assert_eq!(rig.down[0].reason, DownReason::ShuttingDown);
+}
+
+#[test]
+fn a_goodbye_that_nothing_follows_is_forgotten() {
+    let mut rig = Rig::ready(false);
+    rig.feed(WATCH, b"Event: Shutdown\r\nShutdown: Cleanly\r\n\r\n");
+    rig.advance(Duration::from_secs(60));
+    rig.close(WATCH, LinkError::Reset);
+    assert_eq!(rig.down[0].reason, DownReason::Lost(LinkError::Reset));
+}
+
+#[test]
+fn a_reload_loses_nothing() {
+    let mut rig = Rig::joined(true);
+    let (sent, events) = (rig.sent.len(), rig.events.len());
+    rig.feed(WATCH, b"Event: Reload\r\nPrivilege: system,all\r\nModule: All\r\nStatus: 0\r\n\r\n");
+    assert_eq!((rig.sent.len(), rig.events.len()), (sent, events));
+    rig.proven(Order::Join { a: A, b: B });
+}
+
+#[test]
+fn a_message_that_was_cut_by_the_close_changes_nothing() {
+    let mut rig = Rig::ready(false);
+    rig.proven(dial(A, "1001"));
+    let events = rig.events.len();
+    rig.feed(WATCH, format!("Event: Hangup\r\nUniqueid: {}\r\nCause: 16\r\n", native(A)).as_bytes());
+    rig.close(WATCH, LinkError::Closed);
+    assert_eq!(rig.events.len(), events);
+}
+
+#[test]
+fn a_half_open_connection_is_found_by_the_ping() {
+    let mut rig = Rig::ready(true);
+    rig.server.deaf = vec!["Ping"];
+    let Ok(Done::Probed(probed)) = rig.outcome(Order::Probe) else { panic!("a probe reports") };
+    let line = probed.iter().find(|line| line.interface == Interface::Management).expect("it was asked");
+    assert!(line.answered.is_err(), "{line:?}");
+    assert!(rig.down.is_empty());
+    rig.advance(Duration::from_secs(10));
+    assert_eq!(rig.down[0].reason, DownReason::Silent(Duration::from_secs(10)));
+}
+
+#[test]
+fn a_probe_times_every_interface() {
+    let mut rig = Rig::ready(true);
+    let ticket = rig.give(Order::Probe);
+    assert!(!rig.answers.contains_key(&ticket), "SIP has not answered");
+    rig.now = rig.now + Duration::from_millis(30);
+    // the question is not kept by the rig: SIP stays silent, and that is told
+    let Ok(Done::Probed(probed)) = ({
+        while !rig.answers.contains_key(&ticket) {
+            rig.tick();
+        }
+        rig.answers[&ticket].clone()
+    }) else {
+        panic!("a probe reports")
+    };
+    let answered: Vec<bool> = probed.iter().map(|line| line.answered.is_ok()).collect();
+    let interfaces: Vec<Interface> = probed.iter().map(|line| line.interface).collect();
+    assert_eq!(interfaces, [Interface::Management, Interface::Events, Interface::Sip]);
+    assert_eq!(answered, [true, true, false]);
+    rig.close(SIP, LinkError::Refused);
+    assert!(rig.down.is_empty(), "SIP is dead, management is not");
+}
+
+#[test]
+fn an_inspection_names_what_is_missing_and_what_to_do() {
+    let mut rig = Rig::ready(true);
+    let Ok(Done::Inspected(findings)) = rig.outcome(Order::Inspect) else { panic!("an inspection reports") };
+    let of = |area: &str| -> Vec<(Verdict, &str)> {
+        findings
+            .iter()
+            .filter(|line| line.area == area)
+            .map(|line| (line.verdict, line.text.as_str()))
+            .collect()
+    };
+    assert_eq!(of("version"), [(Verdict::Ok, "22.10.1+dfsg")]);
+    assert_eq!(of("events").len(), 1);
+    assert_eq!(of("events")[0].0, Verdict::Ok);
+    assert_eq!(of("rights"), [(Verdict::Fail, "not permitted: Redirect, Status, UserEvent")]);
+    let dialplan = of("dialplan");
+    assert_eq!(dialplan.iter().filter(|(verdict, _)| *verdict == Verdict::Ok).count(), 2);
+    assert!(dialplan.contains(&(Verdict::Fail, "hold@ifbus is missing")), "{dialplan:?}");
+    assert!(findings.iter().filter(|line| line.verdict == Verdict::Fail).all(|line| line.fix.is_some()));
+}
+
+#[test]
+fn lost_tones_are_answered_and_end_nothing_else() {
+    let mut rig = Rig::joined(true);
+    rig.server.deaf = vec!["PlayDTMF"];
+    let ticket = rig.give(Order::Dtmf { leg: A, digits: "12".parse().expect("digits") });
+    let behind = rig.give(Order::Dtmf { leg: A, digits: "3".parse().expect("digits") });
+    rig.close(TONES, LinkError::Reset);
+    assert_eq!(rig.answers[&ticket], Err(Refused::link_lost()));
+    let unsent = Refused { evidence: Evidence::NothingSent, ..Refused::link_lost() };
+    assert_eq!(rig.answers[&behind], Err(unsent));
+    assert!(rig.down.is_empty());
+    rig.server.deaf.clear();
+    rig.proven(Order::Dtmf { leg: A, digits: "1".parse().expect("digits") });
+}

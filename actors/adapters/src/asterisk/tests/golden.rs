@@ -1,0 +1,1 @@
+//! Whole sessions recorded between this adapter and real servers.
