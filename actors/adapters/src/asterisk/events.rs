@@ -7,6 +7,7 @@
 use ifbus_call::{By, Event, Interface, LegId};
 
 use super::cause::End;
+use super::flight::Timer;
 use super::legs::Leg;
 use super::machine::{Asterisk, Phase, Stream};
 use super::names;
@@ -54,17 +55,28 @@ impl Asterisk {
 
     pub(super) fn stream_message(&mut self, message: &[u8]) {
         match (self.life.stream, self.phase) {
-            (Stream::Filtering | Stream::Up, Phase::Ready) => self.stream_event(message),
-            (Stream::Filtering | Stream::Up, Phase::Rising) => {
-                self.life.early_bytes += message.len();
-                if self.life.early_bytes > EARLY_MAX {
-                    let reason = format!("more than {EARLY_MAX} bytes of events before the list");
-                    return self.down(Interface::Events, DownReason::Protocol(reason));
-                }
-                self.life.early.push(message.to_vec());
+            (Stream::Up, Phase::Ready) => {
+                self.life.timers.disarm(Timer::Stream);
+                self.stream_event(message);
             }
+            (Stream::Filtering | Stream::Proving | Stream::Up, Phase::Rising) => self.early_message(message),
             _ => {}
         }
+    }
+
+    /// Kept for after the list; only the proof of the stream itself is looked for at once.
+    fn early_message(&mut self, message: &[u8]) {
+        if self.life.stream == Stream::Proving
+            && ari::Event::parse(message).is_ok_and(|event| event.eventname == self.life.proof)
+        {
+            return self.stream_proven();
+        }
+        self.life.early_bytes += message.len();
+        if self.life.early_bytes > EARLY_MAX {
+            let reason = format!("more than {EARLY_MAX} bytes of events before the list");
+            return self.down(Interface::Events, DownReason::Protocol(reason));
+        }
+        self.life.early.push(message.to_vec());
     }
 
     pub(super) fn stream_event(&mut self, message: &[u8]) {

@@ -62,8 +62,10 @@ pub(super) enum Timer {
     Login(u8),
     /// The server is to say that it has booted.
     Booted,
-    /// The event stream is to be open.
+    /// The event stream is to be proven, or to say something.
     Stream,
+    /// The event stream is opened again.
+    Reopen,
     /// An action outside of any order is to be answered.
     Asked(u128),
     Order(Ticket),

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ifbus_call::order::Done;
-use ifbus_call::{Finding, Nanos, Verdict};
+use ifbus_call::{Finding, Interface, Nanos, Verdict};
 
-use super::flight::{Purpose, Work};
+use super::flight::{Purpose, Timer, Work};
 use super::listing::LIST_WITHIN;
-use super::machine::{Asterisk, COMMANDS, Request, WATCH};
+use super::machine::{Asterisk, COMMANDS, Request, SILENT_MAX, WATCH};
 use super::probe::Part;
-use crate::adapter::{HttpReply, LinkError, Ticket};
+use crate::adapter::{DownReason, HttpReply, LinkError, Ticket};
 use crate::wire_format::ami::Message;
 
 /// The waiting places and the application that makes each what it is. All begin with `Answer` and end with `Hangup`:
@@ -88,11 +88,11 @@ impl Asterisk {
     }
 
     /// An event that must come back on the way all events come.
-    fn send_marker(&mut self, ticket: Ticket, marker: &str) -> Option<u128> {
+    pub(super) fn send_marker(&mut self, ticket: Ticket, marker: &str) -> Option<u128> {
         if self.by_stream() {
-            let path = format!("/ari/events/user/{marker}?application=ifbus-{}", self.instance);
-            let request = self.ari_request("POST", path, None)?;
-            self.request(Request::Marker(ticket), request);
+            let request = self.marker_request(marker)?;
+            self.request(Request::Marker(Some(ticket)), request);
+            self.life.timers.arm(Timer::Stream, self.now + SILENT_MAX);
             return None;
         }
         let (id, action) = self.action("UserEvent");
@@ -147,7 +147,7 @@ impl Asterisk {
         let (check, area, fix) = match part {
             Part::Commands => (Check::Commands, "management", "look at the server's load"),
             Part::Watch => (Check::Watch, "management", "look at the server's load"),
-            Part::Stream => return,
+            Part::Stream => (Check::Events, "events", "ifbus setup asterisk: read_only = no, write = user"),
             Part::Sip => {
                 (Check::Sip, "sip", "start chan_pjsip, or set sip=host:port (sip=off to leave it out)")
             }
@@ -155,12 +155,13 @@ impl Asterisk {
         let name = match part {
             Part::Commands => "command connection",
             Part::Watch => "watch connection",
-            Part::Stream | Part::Sip => "SIP OPTIONS",
+            Part::Stream => "an event of ours",
+            Part::Sip => "SIP OPTIONS",
         };
         self.note(ticket, check, |took| {
             vec![match failure {
                 Some(why) => finding(area, Verdict::Fail, format!("{name}: {why}"), fix),
-                None => finding(area, Verdict::Ok, format!("{name} answered in {:.1} ms", millis(took)), ""),
+                None => finding(area, Verdict::Ok, format!("{name}: {:.1} ms", millis(took)), ""),
             }]
         });
     }
@@ -223,28 +224,39 @@ impl Asterisk {
     pub(super) fn marker_seen(&mut self, marker: &str) {
         let waiting = self.life.orders.iter().find(|(_, running)| match &running.work {
             Work::Inspect(inspection) => inspection.marker == marker,
+            Work::Probe(probing) => probing.marker == marker,
             _ => false,
         });
         let Some(ticket) = waiting.map(|(ticket, _)| *ticket) else { return };
-        self.note(ticket, Check::Events, |took| {
-            let text = format!("an event of ours came back in {:.1} ms", millis(took));
-            vec![finding("events", Verdict::Ok, text, "")]
-        });
+        self.part(ticket, Part::Stream, None);
     }
 
     pub(super) fn marker_sent(&mut self, ticket: Ticket, result: Result<HttpReply, LinkError>) {
         match result {
             Ok(reply) if reply.status < 300 => {}
+            // the application is gone: the stream is open and will never say a word again
+            Ok(reply) if reply.status == 404 => {
+                let reason = LinkError::Other("the server has forgotten our event application".to_owned());
+                self.down(Interface::Events, DownReason::Lost(reason));
+            }
+            // an ARI user that may not send events: the server has answered, and that is all a probe can see
+            Ok(reply) if reply.status < 500 && self.is_probe(ticket) => {
+                self.life.timers.disarm(Timer::Stream);
+                self.part(ticket, Part::Stream, None);
+            }
             Ok(reply) => self.marker_refused(ticket, &format!("http status {}", reply.status)),
             Err(error) => self.marker_refused(ticket, &error.to_string()),
         }
     }
 
+    fn is_probe(&self, ticket: Ticket) -> bool {
+        self.life.orders.get(&ticket).is_some_and(|running| matches!(running.work, Work::Probe(_)))
+    }
+
+    /// Nothing will come back, so nothing is to be expected.
     pub(super) fn marker_refused(&mut self, ticket: Ticket, why: &str) {
-        self.note(ticket, Check::Events, |_| {
-            let text = format!("an event of ours could not be sent: {why}");
-            vec![finding("events", Verdict::Warn, text, "ifbus setup asterisk: read_only = no, write = user")]
-        });
+        self.life.timers.disarm(Timer::Stream);
+        self.part(ticket, Part::Stream, Some(format!("an event of ours could not be sent: {why}")));
     }
 
     /// Everything was answered, or the time is over.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ifbus_call::{Boot, Interface};
 
 use super::flight::{Purpose, Timer};
-use super::machine::{Asterisk, COMMANDS, Link, Phase, Request, STREAM, Stream, TONES, WATCH};
+use super::machine::{Asterisk, COMMANDS, Link, Phase, Request, SILENT_MAX, STREAM, Stream, TONES, WATCH};
 use crate::adapter::{DownReason, Endpoint, HttpReply, HttpRequest, LinkError, Output, Ready};
 use crate::wire_format::ami::{Field, Message};
 use crate::wire_format::{ari, md5};
@@ -21,6 +21,9 @@ const BOOTED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Where ARI hangs, AMI alone is better than nothing.
 const STREAM_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long an older stream of ours may take to be closed by the server.
+const REOPEN_AFTER: Duration = Duration::from_millis(200);
 
 /// The longest stream message: an event is about 700 bytes.
 const STREAM_MESSAGE_MAX: usize = 1024 * 1024;
@@ -44,17 +47,9 @@ impl Asterisk {
             self.open_session(slot);
             self.life.timers.arm(Timer::Login(slot), self.now + LOGIN_WITHIN);
         }
-        if let Some(ari) = self.options.ari.clone() {
-            self.life.stream = Stream::Opening;
+        if self.options.ari.is_some() {
             self.life.timers.arm(Timer::Stream, self.now + STREAM_WITHIN);
-            let endpoint = Endpoint::WebSocket {
-                host: self.options.host.clone(),
-                port: ari.port,
-                path: format!("/ari/events?app=ifbus-{}&subscribeAll=true", self.instance),
-                basic: Some((ari.user, ari.secret)),
-                message_max: STREAM_MESSAGE_MAX,
-            };
-            self.open(STREAM, endpoint);
+            self.open_stream();
         }
     }
 
@@ -142,6 +137,7 @@ impl Asterisk {
     pub(super) fn boot(&mut self, message: &Message<'_>) {
         match (message.only("CoreStartupDate"), message.only("CoreStartupTime")) {
             (Some(date), Some(time)) => {
+                self.life.timers.disarm(Timer::Login(WATCH));
                 self.life.boot = Some(Boot(format!("{date} {time}")));
                 self.advance();
             }
@@ -171,7 +167,6 @@ impl Asterisk {
             self.ask(WATCH, id, action.with("EventMask", ALONE), Purpose::Mask)
                 .expect("it has no value from outside");
         }
-        self.life.timers.disarm(Timer::Login(WATCH));
         self.list_for(None);
     }
 
@@ -191,6 +186,19 @@ impl Asterisk {
 
     // ---- ARI -------------------------------------------------------------------------------------------------------
 
+    pub(super) fn open_stream(&mut self) {
+        let Some(ari) = self.options.ari.clone() else { return };
+        self.life.stream = Stream::Opening;
+        let endpoint = Endpoint::WebSocket {
+            host: self.options.host.clone(),
+            port: ari.port,
+            path: format!("/ari/events?app=ifbus-{}&subscribeAll=true", self.instance),
+            basic: Some((ari.user, ari.secret)),
+            message_max: STREAM_MESSAGE_MAX,
+        };
+        self.open(STREAM, endpoint);
+    }
+
     /// The application exists from now on: let it send only what is used.
     pub(super) fn stream_opened(&mut self) {
         self.life.stream = Stream::Filtering;
@@ -198,6 +206,12 @@ impl Asterisk {
         if let Some(request) = self.ari_request("PUT", path, Some(ari::filter())) {
             self.request(Request::Filter, request);
         }
+    }
+
+    /// An event of ours, which must come back over the stream.
+    pub(super) fn marker_request(&self, marker: &str) -> Option<HttpRequest> {
+        let path = format!("/ari/events/user/{marker}?application=ifbus-{}", self.instance);
+        self.ari_request("POST", path, None)
     }
 
     pub(super) fn ari_request(
@@ -226,6 +240,7 @@ impl Asterisk {
         }
         match result {
             Ok(reply) if reply.status == 200 => {}
+            Ok(reply) if reply.status == 404 => return self.stream_again(),
             Ok(reply) => self.warn(
                 "ari_filter",
                 format!(
@@ -235,13 +250,42 @@ impl Asterisk {
             ),
             Err(error) => self.warn("ari_filter", format!("the event filter could not be set: {error}")),
         }
+        self.life.stream = Stream::Proving;
+        self.life.proof = format!("ifbus-{:032x}", self.random.next());
+        if let Some(request) = self.marker_request(&self.life.proof) {
+            self.request(Request::Marker(None), request);
+        }
+    }
+
+    /// A server that is still closing an older stream of ours takes the application away from the new one, silently:
+    /// seen on 22 with a close and an open in the same moment.
+    fn stream_again(&mut self) {
+        self.out.push_back(Output::Close(self.link(STREAM)));
+        self.life.stream = Stream::Opening;
+        self.life.timers.arm(Timer::Reopen, self.now + REOPEN_AFTER);
+    }
+
+    pub(super) fn proof_sent(&mut self, result: Result<HttpReply, LinkError>) {
+        match result {
+            _ if self.life.stream != Stream::Proving => {}
+            Ok(reply) if reply.status < 300 => {}
+            Ok(reply) if reply.status == 404 => self.stream_again(),
+            // it may not be proven: then it has to be believed
+            _ => self.stream_proven(),
+        }
+    }
+
+    pub(super) fn stream_proven(&mut self) {
         self.life.stream = Stream::Up;
         self.life.timers.disarm(Timer::Stream);
         self.advance();
     }
 
-    /// The stream does not come: go on without it.
+    /// The stream does not come: go on without it. One that was proven once and is silent now is lost.
     pub(super) fn stream_late(&mut self) {
+        if self.life.stream == Stream::Up {
+            return self.down(Interface::Events, DownReason::Silent(SILENT_MAX));
+        }
         self.out.push_back(Output::Close(self.link(STREAM)));
         self.stream_closed(LinkError::TimedOut);
     }
@@ -259,6 +303,7 @@ impl Asterisk {
         }
         self.life.stream = Stream::Off;
         self.life.timers.disarm(Timer::Stream);
+        self.life.timers.disarm(Timer::Reopen);
         self.life.early.clear();
         let port = self.options.ari.as_ref().map_or(0, |ari| ari.port);
         self.warn(

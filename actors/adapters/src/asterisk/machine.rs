@@ -70,6 +70,8 @@ pub(super) struct Life {
     pub(super) stream: Stream,
     pub(super) sip: Link,
     pub(super) question: Option<(Ticket, Question)>,
+    /// The event that proves the stream.
+    pub(super) proof: String,
     pub(super) requests: BTreeMap<u64, Request>,
     pub(super) request: u64,
     pub(super) asked: BTreeMap<u128, Asked>,
@@ -125,6 +127,8 @@ pub(super) enum Stream {
     Opening,
     /// Open; the filter is being set.
     Filtering,
+    /// An event of ours is on its way around.
+    Proving,
     Up,
 }
 
@@ -132,8 +136,8 @@ pub(super) enum Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
     Filter,
-    Ping(Ticket),
-    Marker(Ticket),
+    /// An event of ours: for the stream itself, or for an order.
+    Marker(Option<Ticket>),
 }
 
 impl Asterisk {
@@ -348,8 +352,8 @@ impl Asterisk {
     fn http(&mut self, id: RequestId, result: Result<HttpReply, LinkError>) {
         match self.life.requests.remove(&id.number) {
             Some(Request::Filter) => self.filter_set(result),
-            Some(Request::Ping(ticket)) => self.stream_pinged(ticket, result),
-            Some(Request::Marker(ticket)) => self.marker_sent(ticket, result),
+            Some(Request::Marker(None)) => self.proof_sent(result),
+            Some(Request::Marker(Some(ticket))) => self.marker_sent(ticket, result),
             None => {}
         }
     }
@@ -360,6 +364,7 @@ impl Asterisk {
                 Timer::Login(slot) => self.login_late(slot),
                 Timer::Booted => self.fully_booted(),
                 Timer::Stream => self.stream_late(),
+                Timer::Reopen => self.open_stream(),
                 Timer::Asked(id) => self.unanswered(id),
                 Timer::Order(ticket) => self.order_late(ticket),
                 Timer::Grace(ticket) => self.grace_over(ticket),

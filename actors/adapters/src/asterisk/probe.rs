@@ -1,4 +1,5 @@
-//! Whether each interface answers: `Ping` on both AMI connections and ARI's ping; SIP OPTIONS apart from them.
+//! Whether each interface answers: `Ping` on both AMI connections, and an event of ours once around ARI and back over
+//! the stream; SIP OPTIONS apart from them; each within two seconds.
 //!
 //! It measures and reports; what follows from it is decided elsewhere. Only a connection that stays silent for ten
 //! seconds is given up here.
@@ -10,8 +11,8 @@ use ifbus_call::order::{Done, Probed};
 use ifbus_call::{Interface, Nanos};
 
 use super::flight::{Purpose, Timer, Work};
-use super::machine::{Asterisk, COMMANDS, Link, Request, SILENT_MAX, SIP, Stream, WATCH};
-use crate::adapter::{Endpoint, HttpReply, LinkError, Output, Ticket};
+use super::machine::{Asterisk, COMMANDS, Link, SILENT_MAX, SIP, Stream, WATCH};
+use crate::adapter::{Endpoint, LinkError, Output, Ticket};
 use crate::wire_format::sip_options::Question;
 
 /// The deadline of each part: a healthy server answers within milliseconds (sheet, section 9).
@@ -24,6 +25,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Probing {
     began: Nanos,
+    pub(super) marker: String,
     answers: BTreeMap<Part, Option<Result<Duration, String>>>,
 }
 
@@ -37,8 +39,8 @@ pub(super) enum Part {
 }
 
 impl Probing {
-    fn new(began: Nanos, parts: impl IntoIterator<Item = Part>) -> Self {
-        Self { began, answers: parts.into_iter().map(|part| (part, None)).collect() }
+    fn new(began: Nanos, marker: String, parts: impl IntoIterator<Item = Part>) -> Self {
+        Self { began, marker, answers: parts.into_iter().map(|part| (part, None)).collect() }
     }
 
     fn is_over(&self) -> bool {
@@ -76,12 +78,11 @@ impl Asterisk {
             parts.push(Part::Stream);
         }
         let asks = [COMMANDS, WATCH].map(|slot| self.ping(slot, Purpose::Ping(ticket)));
-        let probing = Probing::new(self.now, parts.iter().copied());
+        let marker = format!("ifbus-{:032x}", self.random.next());
+        let probing = Probing::new(self.now, marker.clone(), parts.iter().copied());
         self.running(ticket, Work::Probe(probing), asks.to_vec(), PROBE_WITHIN);
-        if parts.contains(&Part::Stream)
-            && let Some(request) = self.ari_request("GET", "/ari/asterisk/ping".to_owned(), None)
-        {
-            self.request(Request::Ping(ticket), request);
+        if parts.contains(&Part::Stream) {
+            self.send_marker(ticket, &marker);
         }
     }
 
@@ -91,7 +92,7 @@ impl Asterisk {
             self.out.push_back(Output::Answer(ticket, Ok(Done::Probed(Vec::new()))));
             return;
         }
-        let probing = Probing::new(self.now, [Part::Sip]);
+        let probing = Probing::new(self.now, String::new(), [Part::Sip]);
         self.running(ticket, Work::Probe(probing), Vec::new(), PROBE_WITHIN);
         self.ask_sip(ticket);
     }
@@ -110,16 +111,7 @@ impl Asterisk {
         self.part(ticket, part, failure);
     }
 
-    pub(super) fn stream_pinged(&mut self, ticket: Ticket, result: Result<HttpReply, LinkError>) {
-        let failure = match result {
-            Ok(reply) if reply.status == 200 => None,
-            Ok(reply) => Some(format!("http status {}", reply.status)),
-            Err(error) => Some(error.to_string()),
-        };
-        self.part(ticket, Part::Stream, failure);
-    }
-
-    fn part(&mut self, ticket: Ticket, part: Part, failure: Option<String>) {
+    pub(super) fn part(&mut self, ticket: Ticket, part: Part, failure: Option<String>) {
         let now = self.now;
         let Some(running) = self.life.orders.get_mut(&ticket) else { return };
         match &mut running.work {

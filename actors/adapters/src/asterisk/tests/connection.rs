@@ -289,3 +289,61 @@ fn lost_tones_are_answered_and_end_nothing_else() {
     rig.server.deaf.clear();
     rig.proven(Order::Dtmf { leg: A, digits: "1".parse().expect("digits") });
 }
+
+#[test]
+fn a_stream_that_the_server_forgot_at_birth_is_opened_again() {
+    for replies in [vec![404], vec![200, 404], vec![404, 200, 404]] {
+        let mut rig = Rig::new(true);
+        rig.replies = replies.clone().into();
+        rig.start();
+        assert!(rig.ready.is_empty());
+        rig.advance(Duration::from_secs(2));
+        assert_eq!(rig.ready.len(), 1, "{replies:?}");
+        assert!(rig.closed.contains(&STREAM) && rig.warnings.is_empty());
+        rig.proven(dial(A, "1001"));
+        assert_eq!(rig.machine.deadline(), None);
+    }
+}
+
+#[test]
+fn a_stream_on_which_nothing_comes_back_is_not_relied_on() {
+    let mut rig = Rig::new(true);
+    rig.echo = false;
+    rig.server.ari = false;
+    rig.start();
+    assert!(rig.ready.is_empty(), "it is not proven");
+    rig.advance(Duration::from_secs(5));
+    assert_eq!(rig.ready.len(), 1);
+    assert_eq!(rig.warnings[0].code, "ari_off");
+    rig.proven(dial(A, "1001"));
+}
+
+#[test]
+fn a_stream_that_the_server_forgets_later_is_found_by_the_probe() {
+    let mut rig = Rig::ready(true);
+    rig.replies = [404].into();
+    let ticket = rig.give(Order::Probe);
+    assert!(rig.answers.contains_key(&ticket));
+    assert_eq!(rig.down[0].interface, Interface::Events);
+}
+
+#[test]
+fn a_stream_that_falls_silent_is_found_by_the_probe() {
+    let mut rig = Rig::ready(true);
+    rig.echo = false;
+    let Ok(Done::Probed(probed)) = rig.outcome(Order::Probe) else { panic!("a probe reports") };
+    assert!(probed.iter().any(|line| line.interface == Interface::Events && line.answered.is_err()));
+    rig.advance(Duration::from_secs(10));
+    assert_eq!(rig.down[0].reason, DownReason::Silent(Duration::from_secs(10)));
+    assert_eq!(rig.down[0].interface, Interface::Events);
+}
+
+#[test]
+fn an_ari_user_that_may_only_read_is_not_dead() {
+    let mut rig = Rig::ready(true);
+    rig.status = 403;
+    let Ok(Done::Probed(probed)) = rig.outcome(Order::Probe) else { panic!("a probe reports") };
+    assert!(probed.iter().any(|line| line.interface == Interface::Events && line.answered.is_ok()));
+    rig.advance(Duration::from_secs(30));
+    assert!(rig.down.is_empty());
+}

@@ -1,6 +1,6 @@
 //! The machine, the pretended server and a clock that is moved by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use ifbus_call::order::{Dial, Done, Role};
@@ -67,6 +67,10 @@ pub(super) struct Rig {
     pub(super) dead: Vec<u8>,
     /// What HTTP requests are answered with.
     pub(super) status: u16,
+    /// What the next ones are answered with, before that.
+    pub(super) replies: VecDeque<u16>,
+    /// Whether events of ours come back.
+    pub(super) echo: bool,
     pub(super) tickets: u64,
 }
 
@@ -89,6 +93,8 @@ impl Rig {
             closed: Vec::new(),
             dead: Vec::new(),
             status: 200,
+            replies: VecDeque::new(),
+            echo: true,
             tickets: 0,
         }
     }
@@ -230,11 +236,12 @@ impl Rig {
 
     fn http(&mut self, id: RequestId, path: &str) {
         let marker = path.strip_prefix("/ari/events/user/").and_then(|rest| rest.split('?').next());
-        if let Some(marker) = marker {
+        let status = self.replies.pop_front().unwrap_or(self.status);
+        if let Some(marker) = marker.filter(|_| self.echo && status < 300) {
             let json = format!("{{\"type\":\"ChannelUserevent\",\"eventname\":\"{marker}\"}}");
             self.server.out.push_back((STREAM, json.into_bytes()));
         }
-        let reply = HttpReply { status: self.status, body: Vec::new() };
+        let reply = HttpReply { status, body: Vec::new() };
         self.machine.handle(Input::Http(id, Ok(reply)), self.now);
     }
 
