@@ -6,6 +6,7 @@
 
 pub mod adapter;
 pub mod asterisk;
+pub mod fuzz;
 pub mod settings;
 pub mod wire_format;
 

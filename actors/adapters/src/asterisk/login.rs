@@ -175,10 +175,14 @@ impl Asterisk {
         let (Some(boot), Some(version)) = (self.life.boot.clone(), self.life.version.clone()) else { return };
         self.phase = Phase::Ready;
         self.out.push_back(Output::Ready(Ready { epoch: self.epoch, boot, version, seen }));
+        self.life.early_bytes = 0;
         for message in std::mem::take(&mut self.life.early) {
+            // one of them may have ended this life
+            if self.phase != Phase::Ready {
+                return;
+            }
             self.stream_event(&message);
         }
-        self.life.early_bytes = 0;
         for leg in std::mem::take(&mut self.life.doubts) {
             self.suspect(leg);
         }

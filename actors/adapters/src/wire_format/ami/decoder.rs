@@ -105,9 +105,12 @@ impl Decoder {
     fn banner(&mut self) -> Option<Result<Frame<'_>, Broken>> {
         let end = memmem::find(&self.buffer, b"\r\n");
         let line = &self.buffer[..end.unwrap_or(self.buffer.len())];
-        let common = line.len().min(GREETING.len());
-        if line[..common] != GREETING[..common] || (end.is_some() && line.len() <= GREETING.len()) {
-            let shown = String::from_utf8_lossy(&line[..common]).escape_debug().to_string();
+        if end.is_none() && line.len() <= GREETING.len() {
+            return self.pending();
+        }
+        if !line.starts_with(GREETING) || line.len() == GREETING.len() {
+            let shown = &line[..line.len().min(GREETING.len())];
+            let shown = String::from_utf8_lossy(shown).escape_debug().to_string();
             self.broken = true;
             return Some(Err(Broken::NotAmi(shown)));
         }

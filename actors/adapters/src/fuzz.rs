@@ -1,0 +1,70 @@
+//! Entry points for fuzzing: plain functions that take bytes and panic if a promise is broken.
+//!
+//! They run on stable Rust from the tests of this crate (`IFBUS_FUZZ_RUNS=100000000` for the long form) and from
+//! `fuzz/` under cargo-fuzz. What is promised: `crate::adapter`.
+
+mod session;
+
+use crate::wire_format::ami::{Decoder, Frame, Message};
+use crate::wire_format::ari::Event;
+use crate::wire_format::sip_options::Question;
+
+pub use session::asterisk_session;
+
+/// AMI: no bytes panic, a split changes nothing, nothing is delivered after an error.
+pub fn ami(data: &[u8]) {
+    let Some((cut, rest)) = data.split_first() else { return };
+    for greeting in [&b""[..], b"Asterisk Call Manager/11.0.0\r\n"] {
+        let bytes = [greeting, rest].concat();
+        let whole = frames([&bytes[..]]);
+        let (head, tail) = bytes.split_at(usize::from(*cut).min(bytes.len()));
+        assert_eq!(whole, frames([head, tail]), "a split changed the frames");
+        assert_eq!(whole, frames(bytes.chunks(1)), "single bytes changed the frames");
+    }
+    let fast = Message::parse(rest).map(|message| message.kind());
+    let tolerant = Message::parse_general(rest).map(|message| message.kind());
+    assert_eq!(fast, tolerant);
+}
+
+fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+    let mut decoder = Decoder::default();
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut broken = false;
+    for piece in pieces {
+        decoder.push(piece);
+        while let Some(frame) = decoder.next() {
+            assert!(!broken, "a frame after an error");
+            match frame {
+                Ok(Frame::Banner(line)) => found.push(line.to_vec()),
+                Ok(Frame::Message(message)) => {
+                    found.push(format!("{:?} {}", message.kind(), message.is_ambiguous()).into_bytes());
+                    found.extend(message.all("Uniqueid").map(<[u8]>::to_vec));
+                }
+                Err(error) => {
+                    broken = true;
+                    found.push(error.to_string().into_bytes());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// ARI: no bytes panic.
+pub fn ari(data: &[u8]) {
+    if let Ok(event) = Event::parse(data) {
+        assert!(data.len() >= event.kind.len());
+    }
+}
+
+/// SIP OPTIONS: no datagram panics, and none answers a question it has not seen.
+pub fn sip_options(data: &[u8]) {
+    let question = Question { id: 0x5eed_5eed_5eed_5eed_5eed_5eed_5eed_5eed };
+    if question.answered_by(data).is_some() {
+        let id = format!("{:032x}", question.id);
+        assert!(data.windows(id.len()).any(|part| part == id.as_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

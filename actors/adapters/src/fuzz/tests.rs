@@ -1,0 +1,115 @@
+//! The entry points under a seeded driver: short by default, as long as `IFBUS_FUZZ_RUNS` says.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::asterisk::tests::transcript::{ALL, Block, blocks};
+
+fn runs(short: u64) -> u64 {
+    std::env::var("IFBUS_FUZZ_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(short)
+}
+
+/// SplitMix64, so that a failing run is repeated by its number.
+struct Seeded(u64);
+
+impl Seeded {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ (mixed >> 27)
+    }
+
+    fn bytes(&mut self, most: u64) -> Vec<u8> {
+        (0..self.next() % most).map(|_| self.next() as u8).collect()
+    }
+
+    /// A recorded message with a few bytes changed, left out or doubled.
+    fn bent(&mut self, from: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = from[self.next() as usize % from.len()].clone();
+        for _ in 0..self.next() % 6 {
+            if bytes.is_empty() {
+                break;
+            }
+            let place = self.next() as usize % bytes.len();
+            match self.next() % 4 {
+                0 => bytes[place] = self.next() as u8,
+                1 => drop(bytes.remove(place)),
+                2 => bytes
+                    .insert(place, *b"\r\n: \0\"{}"[..].get(self.next() as usize % 8).expect("one of eight")),
+                _ => bytes.truncate(place),
+            }
+        }
+        bytes
+    }
+}
+
+fn drive(short: u64, mut target: impl FnMut(&mut Seeded)) {
+    for run in 0..runs(short) {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&mut Seeded(run))));
+        assert!(result.is_ok(), "run {run} broke a promise");
+    }
+}
+
+fn recorded(stream: bool) -> Vec<Vec<u8>> {
+    let of = |block| match block {
+        Block::Server(bytes) if !stream => Some(bytes),
+        Block::Stream(json) if stream => Some(json.into_bytes()),
+        _ => None,
+    };
+    ALL.iter().flat_map(|(_, text)| blocks(text)).filter_map(of).collect()
+}
+
+#[test]
+fn manager_bytes_of_any_kind_are_survived() {
+    let from = recorded(false);
+    drive(20_000, |seeded| {
+        ami(&seeded.bytes(200));
+        ami(&seeded.bent(&from));
+    });
+}
+
+#[test]
+fn stream_messages_of_any_kind_are_survived() {
+    let from = recorded(true);
+    drive(20_000, |seeded| {
+        ari(&seeded.bytes(200));
+        ari(&seeded.bent(&from));
+    });
+}
+
+#[test]
+fn datagrams_of_any_kind_are_survived() {
+    let from = vec![Question { id: 0x5eed_5eed_5eed_5eed_5eed_5eed_5eed_5eed }.datagram("h", 5060)];
+    drive(20_000, |seeded| {
+        sip_options(&seeded.bytes(200));
+        sip_options(&seeded.bent(&from));
+    });
+}
+
+#[test]
+fn every_ticket_is_answered_once_whatever_the_server_does() {
+    drive(20_000, |seeded| asterisk_session(&seeded.bytes(600)));
+}
+
+#[test]
+fn the_sessions_reach_what_they_are_to_test() {
+    let (mut ready, mut proven, mut refused, mut events) = (0, 0, 0, 0);
+    for seed in 0..1000 {
+        let reached = session::run(&Seeded(seed).bytes(600));
+        ready += reached.ready;
+        proven += reached.proven;
+        refused += reached.refused;
+        events += reached.events;
+    }
+    assert!(
+        ready > 500 && proven > 500 && refused > 500 && events > 2000,
+        "{ready} {proven} {refused} {events}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn every_ticket_is_answered_once_under_random_closes(data in proptest::collection::vec(any::<u8>(), 0..800)) {
+        asterisk_session(&data);
+    }
+}
