@@ -11,7 +11,7 @@ mod stage;
 mod target;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use cells::CELLS;
@@ -30,7 +30,7 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     std::panic::set_hook(Box::new(|info| {
         let text = info.to_string();
-        LAST_PANIC.lock().expect("nobody panics while holding it").push(text);
+        PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }));
     let targets = targets();
     let results: Vec<(Target, Vec<(&str, Outcome)>)> = std::thread::scope(|scope| {
@@ -53,7 +53,7 @@ fn main() {
     std::process::exit(i32::from(failed > 0));
 }
 
-static LAST_PANIC: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn run(target: &Target, wanted: &[String]) -> Vec<(&'static str, Outcome)> {
     let chosen =
@@ -69,6 +69,7 @@ fn run(target: &Target, wanted: &[String]) -> Vec<(&'static str, Outcome)> {
             Ok(()) => Outcome::Pass(began.elapsed().as_secs_f64()),
             Err(panic) => Outcome::Fail(words(panic.as_ref())),
         };
+        say(target, name, &outcome);
         outcomes.push((*name, outcome));
         stage.clear();
     }
@@ -81,34 +82,40 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
     text.unwrap_or("a panic without words").to_owned()
 }
 
-fn report(results: &[(Target, Vec<(&str, Outcome)>)]) -> usize {
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    for (target, outcomes) in results {
-        let mut reasons: Vec<&str> = Vec::new();
-        for (name, outcome) in outcomes {
-            match outcome {
-                Outcome::Pass(seconds) => {
-                    passed += 1;
-                    println!("ok      {target:<24} {name:<44} {seconds:5.1} s");
-                }
-                Outcome::Fail(why) => {
-                    failed += 1;
-                    println!("FAILED  {target:<24} {name}\n        {}", why.replace('\n', "\n        "));
-                }
-                Outcome::Skip(why) => {
-                    skipped += 1;
-                    if !reasons.contains(&why.as_str()) {
-                        reasons.push(why);
-                    }
-                }
-            }
+/// Tells of a cell as soon as it is over.
+fn say(target: &Target, name: &str, outcome: &Outcome) {
+    match outcome {
+        Outcome::Pass(seconds) => println!("ok      {target:<24} {name:<44} {seconds:5.1} s"),
+        Outcome::Fail(why) => {
+            println!("FAILED  {target:<24} {name}\n        {}", why.replace('\n', "\n        "))
         }
+        Outcome::Skip(_) => {}
+    }
+}
+
+/// Tells what was skipped and why, and the sums. Says how many failed.
+fn report(results: &[(Target, Vec<(&str, Outcome)>)]) -> usize {
+    let count = |wanted: fn(&Outcome) -> bool| {
+        results.iter().flat_map(|(_, outcomes)| outcomes).filter(|(_, outcome)| wanted(outcome)).count()
+    };
+    for (target, outcomes) in results {
+        let mut reasons: Vec<&str> = outcomes
+            .iter()
+            .filter_map(|(_, outcome)| match outcome {
+                Outcome::Skip(why) => Some(why.as_str()),
+                Outcome::Pass(_) | Outcome::Fail(_) => None,
+            })
+            .collect();
+        reasons.dedup();
         for why in reasons {
             println!("skipped {target:<24} {why}");
         }
     }
+    let passed = count(|outcome| matches!(outcome, Outcome::Pass(_)));
+    let failed = count(|outcome| matches!(outcome, Outcome::Fail(_)));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skip(_)));
     if failed > 0 {
-        for text in LAST_PANIC.lock().expect("nobody panics while holding it").iter().rev().take(10) {
+        for text in PANICS.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().take(10) {
             println!("panic: {text}");
         }
     }

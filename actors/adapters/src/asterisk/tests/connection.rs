@@ -232,24 +232,24 @@ fn a_half_open_connection_is_found_by_the_ping() {
 }
 
 #[test]
-fn a_probe_times_every_interface() {
+fn a_probe_times_orders_and_events_and_does_not_wait_for_sip() {
     let mut rig = Rig::ready(true);
-    let ticket = rig.give(Order::Probe);
+    let Ok(Done::Probed(probed)) = rig.outcome(Order::Probe) else { panic!("a probe reports") };
+    let answered: Vec<(Interface, bool)> =
+        probed.iter().map(|line| (line.interface, line.answered.is_ok())).collect();
+    assert_eq!(answered, [(Interface::Management, true), (Interface::Events, true)]);
+}
+
+#[test]
+fn sip_that_stays_silent_is_told_and_ends_no_life() {
+    let mut rig = Rig::ready(true);
+    let ticket = rig.give(Order::ProbeSip);
     assert!(!rig.answers.contains_key(&ticket), "SIP has not answered");
-    rig.now = rig.now + Duration::from_millis(30);
-    // the question is not kept by the rig: SIP stays silent, and that is told
-    let Ok(Done::Probed(probed)) = ({
-        while !rig.answers.contains_key(&ticket) {
-            rig.tick();
-        }
-        rig.answers[&ticket].clone()
-    }) else {
-        panic!("a probe reports")
-    };
-    let answered: Vec<bool> = probed.iter().map(|line| line.answered.is_ok()).collect();
-    let interfaces: Vec<Interface> = probed.iter().map(|line| line.interface).collect();
-    assert_eq!(interfaces, [Interface::Management, Interface::Events, Interface::Sip]);
-    assert_eq!(answered, [true, true, false]);
+    while !rig.answers.contains_key(&ticket) {
+        rig.tick();
+    }
+    let Ok(Done::Probed(probed)) = rig.answers[&ticket].clone() else { panic!("a probe reports") };
+    assert!(matches!(&probed[..], [line] if line.interface == Interface::Sip && line.answered.is_err()));
     rig.close(SIP, LinkError::Refused);
     assert!(rig.down.is_empty(), "SIP is dead, management is not");
 }

@@ -209,7 +209,7 @@ fn parked_legs_are_moved_both_at_once_and_proven_apart() {
         let (_, text) = rig.sent.iter().rfind(|(_, text)| text.contains("Redirect")).expect("it was sent");
         for line in [
             format!("Channel: {}\r\nContext: ifbus\r\nExten: hold\r\n", native(B)),
-            format!("ExtraChannel: {}\r\nExtraContext: ifbus\r\nExtraExten: wait\r\n", native(A)),
+            format!("ExtraChannel: {}\r\nExtraContext: ifbus\r\nExtraExten: park\r\n", native(A)),
         ] {
             assert!(text.contains(&line), "{text}");
         }
