@@ -256,8 +256,9 @@ impl File<'_> {
     }
 }
 
-/// A name, an IPv4 or an IPv6 address without brackets.
-fn is_host(text: &str) -> bool {
+/// Whether this is a name, an IPv4 address or an IPv6 address without brackets.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
     let named = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
     !text.is_empty() && text.len() <= HOST_MAX && (named || text.parse::<std::net::Ipv6Addr>().is_ok())
 }

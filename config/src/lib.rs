@@ -3,7 +3,7 @@
 //! Not here: what a kind of server makes of its `auth` and `set` keys (its adapter), how servers are reached, and when
 //! a change takes effect. This crate reads and writes files and nothing else.
 //!
-//! Read [`schema`] first: everything a file can say. Then [`file`]: how it is read and how mistakes are shown.
+//! Read [`schema`] first: everything a file can say. Then [`mod@file`]: how it is read and how mistakes are shown.
 
 pub mod complaint;
 pub mod diff;

@@ -1,0 +1,11 @@
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod calls;
+mod fixture;
+mod hostile;
+mod life;
+mod openapi;
+mod problems;
+mod servers;
+mod stream;
