@@ -37,8 +37,8 @@ use series::Series;
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Names of orders, as labels.
-pub const ORDERS: [&str; 10] =
-    ["dial", "join", "park", "drop", "dtmf", "mute", "list", "load", "probe", "inspect"];
+pub const ORDERS: [&str; 11] =
+    ["dial", "join", "park", "drop", "dtmf", "mute", "list", "load", "probe", "probe_sip", "inspect"];
 /// Outcomes of orders, as labels.
 pub const OUTCOMES: [&str; 8] =
     ["done", "not_ready", "link_lost", "refused", "no_such_leg", "unproven", "no_template", "overloaded"];
@@ -456,6 +456,7 @@ const fn order_word(order: &Order) -> &'static str {
         Order::List => "list",
         Order::Load => "load",
         Order::Probe => "probe",
+        Order::ProbeSip => "probe_sip",
         Order::Inspect => "inspect",
     }
 }

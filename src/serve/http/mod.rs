@@ -6,8 +6,6 @@
 //! Read [`routes`] first: every path with the right it needs. Then [`gate`]: what every request passes. `calls`,
 //! `servers` and `events` are the resources, [`body`] their shapes.
 
-#![allow(clippy::result_large_err, reason = "a refusal is made once for a request, and told at once")]
-
 pub mod body;
 mod calls;
 pub mod error;

@@ -368,6 +368,7 @@ impl Served {
             head.push_str(&format!("Content-Length: {length}\r\n"));
         }
         let mut connection = TcpStream::connect(self.address).await.unwrap();
+        connection.set_nodelay(true).unwrap();
         connection.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
         connection
     }
