@@ -132,9 +132,13 @@ impl Asterisk {
         let Some(known) = self.life.legs.get_mut(leg) else { return };
         if !known.made {
             // a leg that is being dialled may come to be at any moment; another one was an invention
-            if !self.is_dialing(leg) {
-                self.life.legs.remove(leg);
-                self.prove(leg);
+            match self.dialing(leg) {
+                Some(false) => {}
+                Some(true) => drop(self.end_rumored(leg)),
+                None => {
+                    self.life.legs.remove(leg);
+                    self.prove(leg);
+                }
             }
             return;
         }
@@ -181,10 +185,12 @@ impl Asterisk {
         }
     }
 
-    /// Whether an order works on a leg that it dials.
-    pub(super) fn is_dialing(&self, leg: LegId) -> bool {
-        let ticket = self.life.busy.get(&leg);
-        let running = ticket.and_then(|ticket| self.life.orders.get(ticket));
-        running.is_some_and(|running| matches!(running.work, Work::Dial { .. }))
+    /// Whether an order dials this leg, and if so, whether its originate has failed already.
+    pub(super) fn dialing(&self, leg: LegId) -> Option<bool> {
+        let ticket = self.life.busy.get(&leg)?;
+        match &self.life.orders.get(ticket)?.work {
+            Work::Dial { failed, .. } => Some(failed.is_some()),
+            _ => None,
+        }
     }
 }

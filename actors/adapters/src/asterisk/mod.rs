@@ -18,6 +18,7 @@ mod names;
 pub mod options;
 mod orders;
 mod probe;
+mod proof;
 mod random;
 mod session;
 mod settle;

@@ -1,7 +1,7 @@
 //! Orders to actions, and actions to outcomes: one function per order.
 //!
 //! "Accepted" is never "done": the facts in `facts.rs` prove an order, or its deadline passes and the server is asked
-//! what is true. Orders on one leg are carried out one after the other. Tones: `tones.rs`. Probe: `probe.rs`.
+//! what is true (`proof.rs`). Orders on one leg are carried out one after the other. Tones: `tones.rs`. Probe: `probe.rs`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use ifbus_call::{Cause, Event, LegId, Load, Order, Refused, Said, Stage, Wait, W
 use super::cause::q850;
 use super::flight::{DROPS_MAX, ORDERS_MAX, Purpose, Running, Timer, Work};
 use super::legs::Leg;
-use super::listing::{Item, LIST_WITHIN};
+use super::listing::LIST_WITHIN;
 use super::machine::{Asterisk, COMMANDS, Phase, WATCH};
 use super::names::{self, Native};
 use super::session::{is_gone, refused};
@@ -28,9 +28,6 @@ const DIAL_EXTRA: Duration = Duration::from_secs(5);
 /// How long after a failed originate the events of its channel may still be on the way: the two streams are not
 /// ordered against each other (sheet, section 19).
 const GRACE: Duration = Duration::from_secs(1);
-
-/// The longest look for the truth after a deadline.
-const LOOK_WITHIN: Duration = Duration::from_secs(5);
 
 /// A leg that is never joined ends this long after its ringing time, also if we die (design section 4). `Bridge` takes
 /// the limit away by itself, on 16 and on 22.
@@ -284,7 +281,7 @@ impl Asterisk {
     }
 
     /// A failed originate needs no confirmation of its leg's end: nobody else knows the id it was answered under.
-    fn end_rumored(&mut self, leg: LegId) -> bool {
+    pub(super) fn end_rumored(&mut self, leg: LegId) -> bool {
         let rumor = self.life.legs.get_mut(leg).and_then(|known| known.rumor.take());
         if let Some(end) = &rumor {
             self.ended(leg, end);
@@ -357,116 +354,6 @@ impl Asterisk {
         };
         self.finish(ticket, Ok(Done::Loaded(load)));
     }
-
-    // ---- proof -----------------------------------------------------------------------------------------------------
-
-    /// Finishes an order if what is known now proves it, or proves that it cannot be done.
-    pub(super) fn progress(&mut self, ticket: Ticket) {
-        let Some(running) = self.life.orders.get(&ticket) else { return };
-        let legs = &self.life.legs;
-        let outcome = match running.work {
-            Work::Dial { leg, .. } => match legs.get(leg) {
-                Some(known) if !known.made => None,
-                _ => Some(Ok(Done::Proven)),
-            },
-            Work::Drop { leg } => legs.get(leg).is_none().then_some(Ok(Done::Proven)),
-            Work::Join { a, b, .. } if legs.together(a, b) => Some(Ok(Done::Proven)),
-            Work::Park { held, other }
-                if running.accepted
-                    && [held, other].into_iter().all(|leg| {
-                        legs.get(leg).is_some_and(|known| known.bridge.is_none() && !known.unsure())
-                    }) =>
-            {
-                Some(Ok(Done::Proven))
-            }
-            Work::Join { a, b, .. } | Work::Park { held: a, other: b } => {
-                let lost = legs.get(a).is_none() || legs.get(b).is_none();
-                let why = Why::NoSuchLeg;
-                lost.then_some(Err(Refused { evidence: Evidence::NotDone, ..Refused::unsent(why) }))
-            }
-            _ => None,
-        };
-        if let Some(outcome) = outcome {
-            self.finish(ticket, outcome);
-        }
-    }
-
-    /// The deadline of an order: ask the server what is true, and answer from that.
-    pub(super) fn order_late(&mut self, ticket: Ticket) {
-        let Some(running) = self.life.orders.get_mut(&ticket) else { return };
-        let looked = running.looks.is_some();
-        let legs = running.work.legs();
-        match &running.work {
-            Work::List => return self.list_late(ticket),
-            Work::Join { sent: false, .. } => {
-                let refused =
-                    unsent("a leg does not come to its waiting place: `ifbus test` looks at the dialplan");
-                return self.finish(ticket, Err(Refused { why: Why::Unproven, ..refused }));
-            }
-            Work::Load | Work::Mute { .. } | Work::Dtmf { .. } => return self.unproven(ticket),
-            Work::Probe(_) => return self.probe_over(ticket),
-            Work::Inspect(_) => return self.inspection_over(ticket),
-            Work::Dial { .. } | Work::Join { .. } | Work::Park { .. } | Work::Drop { .. } => {}
-        }
-        if looked {
-            return self.unproven(ticket);
-        }
-        self.life.timers.arm(Timer::Order(ticket), self.now + LOOK_WITHIN);
-        let mut looks = 0;
-        for leg in legs {
-            if let Some(id) = self.look_at(leg, Purpose::LastLook(ticket, leg, None)) {
-                looks += 1;
-                if let Some(running) = self.life.orders.get_mut(&ticket) {
-                    running.asks.push(id);
-                }
-            }
-        }
-        if let Some(running) = self.life.orders.get_mut(&ticket) {
-            running.looks = Some(looks);
-        }
-        if looks == 0 {
-            self.unproven(ticket);
-        }
-    }
-
-    /// One leg was looked at after the deadline.
-    pub(super) fn looked(&mut self, ticket: Ticket, leg: LegId, answer: Option<Option<Item>>) {
-        match answer {
-            Some(Some(item)) => self.learn(&item),
-            Some(None) if self.is_dialing(leg) => {}
-            Some(None) => {
-                self.gone(leg);
-                self.vanished(leg);
-            }
-            None => return,
-        }
-        self.progress(ticket);
-        let Some(running) = self.life.orders.get_mut(&ticket) else { return };
-        running.looks = running.looks.map(|looks| looks.saturating_sub(1));
-        if running.looks == Some(0) {
-            self.unproven(ticket);
-        }
-    }
-
-    /// There is no proof, and the truth gave none. An action that was answered is over and has not worked; one that was
-    /// not, and an originate, may still take effect.
-    fn unproven(&mut self, ticket: Ticket) {
-        let Some(running) = self.life.orders.get(&ticket) else { return };
-        let mut evidence = Evidence::Unknown;
-        match running.work {
-            Work::Dial { leg, .. } => {
-                self.life.legs.remove(leg);
-            }
-            Work::Drop { leg } => {
-                if let Some(known) = self.life.legs.get_mut(leg) {
-                    known.dropped = false;
-                }
-            }
-            _ if running.accepted && running.looks == Some(0) => evidence = Evidence::NotDone,
-            _ => {}
-        }
-        self.finish(ticket, Err(Refused { why: Why::Unproven, evidence, ..Refused::link_lost() }));
-    }
 }
 
 /// The legs an order must have for itself, or at least must not share with an earlier one.
@@ -481,7 +368,7 @@ fn legs_of(order: &Order) -> Vec<LegId> {
 }
 
 /// A refusal of ours with a reason for people.
-fn unsent(text: &str) -> Refused {
+pub(super) fn unsent(text: &str) -> Refused {
     Refused { said: Some(Said::new(None, text)), ..Refused::unsent(Why::Refused) }
 }
 

@@ -89,6 +89,10 @@ impl<'a> Chaos<'a> {
         }
     }
 
+    fn one_in(&mut self, many: u8) -> bool {
+        self.byte().is_multiple_of(many)
+    }
+
     fn leg(&mut self) -> LegId {
         LegId(0xa0 + u128::from(self.byte() % 4))
     }
@@ -127,17 +131,17 @@ impl<'a> Chaos<'a> {
                 let slot = self.byte() % 6;
                 self.feed(slot, &raw);
             }
-            16 if self.byte() % 4 == 0 => {
-                let (slot, old) = (self.byte() % 5, self.byte() % 8 == 0);
+            16 if self.one_in(4) => {
+                let (slot, old) = (self.byte() % 5, self.one_in(8));
                 let epoch = if old { Epoch(self.epoch.0.saturating_sub(1)) } else { self.epoch };
-                let error = if self.byte() % 2 == 0 { LinkError::Reset } else { LinkError::Status(401) };
+                let error = if self.one_in(2) { LinkError::Reset } else { LinkError::Status(401) };
                 self.input(Input::Closed(LinkId { epoch, slot }, error));
             }
             17 => {
                 let (slot, last) = (self.byte() % 3, self.last.clone());
                 self.feed(slot, &last);
             }
-            18 if self.byte() % 16 == 0 => self.input(Input::Stop),
+            18 if self.one_in(16) => self.input(Input::Stop),
             _ if !self.alive => {
                 self.start();
                 self.serve();
@@ -166,7 +170,7 @@ impl<'a> Chaos<'a> {
             6 => Order::Dtmf { leg: a, digits: "1#".parse::<Digits>().expect("they are digits") },
             7 => Order::Mute { leg: a, direction: Direction::Out, on: true },
             8 => Order::List,
-            _ if self.byte() % 2 == 0 => Order::Probe,
+            _ if self.one_in(2) => Order::Probe,
             _ => Order::Inspect,
         };
         self.tickets += 1;
@@ -273,7 +277,7 @@ impl<'a> Chaos<'a> {
         ];
         let name = names[usize::from(self.byte()) % names.len()];
         let native = native(self.leg());
-        let twice = if self.byte() % 8 == 0 { "Uniqueid: victim\r\n" } else { "" };
+        let twice = if self.one_in(8) { "Uniqueid: victim\r\n" } else { "" };
         let text = format!(
             "Event: {name}\r\nChannel: c\r\n{twice}Uniqueid: {native}\r\nLinkedid: {native}\r\nCause: {}\r\n\
              BridgeUniqueid: b1\r\nDirection: Received\r\nDigit: 5\r\n\r\n",

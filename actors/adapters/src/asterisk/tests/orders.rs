@@ -383,3 +383,43 @@ fn load_is_the_servers_own_count() {
     let Ok(Done::Loaded(load)) = rig.outcome(Order::Load) else { panic!("a load") };
     assert_eq!((load.legs, load.legs_max, load.legs_ever), (Some(2), None, None));
 }
+
+#[test]
+fn answers_find_their_orders_in_any_order() {
+    let mut rig = Rig::joined(true);
+    rig.server.deaf = vec!["MuteAudio"];
+    let mut asked = Vec::new();
+    for leg in [A, B] {
+        let ticket = rig.give(Order::Mute { leg, direction: Direction::In, on: true });
+        asked.push((ticket, rig.last("MuteAudio").expect("it was sent").1));
+    }
+    for (ticket, id) in asked.into_iter().rev() {
+        rig.server.say(COMMANDS, &[("Response", "Success"), ("ActionID", &id)]);
+        rig.pump();
+        assert_eq!(rig.answers[&ticket], Ok(Done::Proven));
+    }
+}
+
+#[test]
+fn an_end_that_is_heard_after_the_failure_is_told_at_once() {
+    let mut rig = Rig::ready(false);
+    rig.server.acts = false;
+    let ticket = rig.give(dial(A, "1001"));
+    let (_, id) = rig.last("Originate").expect("it was sent");
+    let failure =
+        [("Event", "OriginateResponse"), ("ActionID", &*id), ("Response", "Failure"), ("Reason", "0")];
+    rig.server.say(COMMANDS, &failure);
+    let native = native(A);
+    let end = [("Event", "Hangup"), ("Channel", "x"), ("Uniqueid", &*native), ("Cause", "17")];
+    rig.server.say(WATCH, &end);
+    rig.pump();
+    assert_eq!(rig.answers[&ticket], Ok(Done::Proven));
+    assert!(matches!(rig.end(A), Some(Event::Ended { cause: Cause::Busy, .. })));
+}
+
+#[test]
+fn the_result_of_an_originate_is_subscribed_to() {
+    let rig = Rig::ready(true);
+    let login = rig.sent.iter().find(|(slot, text)| *slot == COMMANDS && text.starts_with("Action: Login"));
+    assert!(login.is_some_and(|(_, text)| text.contains("Events: call\r\n")));
+}
