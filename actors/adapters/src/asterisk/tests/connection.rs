@@ -347,3 +347,32 @@ fn an_ari_user_that_may_only_read_is_not_dead() {
     rig.advance(Duration::from_secs(30));
     assert!(rig.down.is_empty());
 }
+
+#[test]
+fn a_rival_that_comes_while_the_list_is_made_ends_the_life_and_nothing_follows() {
+    let mut rig = Rig::new(true);
+    rig.server.deaf = vec!["Status"];
+    rig.start();
+    rig.server.json(r#"{"type":"ApplicationReplaced"}"#);
+    rig.server.json(&format!(r#"{{"type":"ChannelCreated","channel":{{"id":"{}"}}}}"#, native(A)));
+    rig.pump();
+    rig.server.deaf.clear();
+    let (_, text) = rig.sent.iter().rfind(|(_, text)| text.contains("Status")).cloned().expect("asked");
+    rig.server.take(WATCH, text.as_bytes());
+    rig.pump();
+    assert_eq!(rig.down.len(), 1);
+    assert!(rig.events.is_empty(), "{:?}", rig.events);
+}
+
+#[test]
+fn a_join_that_still_looks_at_its_legs_has_sent_nothing() {
+    let mut rig = Rig::ready(true);
+    for leg in [A, B] {
+        rig.proven(dial(leg, "1001"));
+    }
+    rig.server.deaf = vec!["Status"];
+    let ticket = rig.give(Order::Join { a: A, b: B });
+    rig.close(COMMANDS, LinkError::Reset);
+    let unsent = Refused { evidence: Evidence::NothingSent, ..Refused::link_lost() };
+    assert_eq!(rig.answers[&ticket], Err(unsent));
+}

@@ -123,9 +123,8 @@ fn the_end_of_a_list_cannot_be_forged_by_a_line_in_it() {
     // what Asterisk writes about a caller named "7 CRLF CRLF Event: StatusComplete": the tail has the true ActionID
     rig.feed(WATCH, b"Event: Status\r\nPrivilege: Call\r\nChannel: PJSIP/t-9\r\nCallerIDNum: 7\r\n\r\n");
     for name in ["StatusComplete", "Status"] {
-        let tail = format!(
-            "Event: {name}\r\nEventList: Complete\r\nUniqueid: lab-1.9\r\nUniqueid: lab-1.9\r\nActionID: {id}\r\n\r\n"
-        );
+        let tail =
+            format!("Event: {name}\r\nEventList: Complete\r\nUniqueid: lab-1.9\r\nActionID: {id}\r\n\r\n");
         rig.feed(WATCH, tail.as_bytes());
     }
     let response = format!("Response: Error\r\nMessage: x\r\nUniqueid: lab-1.9\r\nActionID: {id}\r\n\r\n");
@@ -134,6 +133,26 @@ fn the_end_of_a_list_cannot_be_forged_by_a_line_in_it() {
     rig.server.say(WATCH, &[("Event", "StatusComplete"), ("ActionID", &id), ("ListItems", "3")]);
     rig.pump();
     assert!(matches!(rig.answers[&ticket], Ok(Done::Listed(_))));
+}
+
+#[test]
+fn an_answer_that_is_older_than_the_hangup_does_not_hide_its_cause() {
+    let mut rig = Rig::joined(false);
+    rig.server.deaf = vec!["Status"];
+    let hint = format!("Event: Newstate\r\nChannel: x\r\nUniqueid: {}\r\n\r\n", native(A));
+    rig.feed(WATCH, hint.as_bytes());
+    let (_, text) = rig.sent.last().cloned().expect("it was asked for");
+    let before = rig.server.channels.clone();
+    rig.server.hang_up(&native(A), 31, false);
+    rig.pump();
+    let after = std::mem::replace(&mut rig.server.channels, before);
+    rig.server.deaf.clear();
+    rig.server.take(WATCH, text.as_bytes());
+    // the answer is from before the hangup; everything that is asked now is from after it
+    rig.server.channels = after;
+    rig.pump();
+    let Some(Event::Ended { said, .. }) = rig.end(A) else { panic!("it ended: {:?}", rig.events) };
+    assert_eq!(said.code, Some(31));
 }
 
 #[test]
