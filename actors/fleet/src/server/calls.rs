@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) view: CallView,
     /// Something changed since it was last shown.
     pub(super) stale: bool,
+    /// The machine may want something.
+    pub(super) wants: bool,
     /// Orders that wait until the goal was written down.
     waiting: Vec<(OrderNumber, Order)>,
     /// The goal that is being written.
@@ -36,7 +38,16 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(call: Call, view: CallView, written: Option<Goal>) -> Self {
-        Self { call, view, stale: true, waiting: Vec::new(), writing: false, written, journey: None }
+        Self {
+            call,
+            view,
+            stale: true,
+            wants: true,
+            waiting: Vec::new(),
+            writing: false,
+            written,
+            journey: None,
+        }
     }
 }
 
@@ -100,7 +111,7 @@ impl Server {
         }
         let fresh = LegId(world.rng().random());
         let accepted = entry.call.verb(act.verb, fresh, at(world)).map_err(|why| refusal(act.call, &why))?;
-        entry.stale = true;
+        (entry.stale, entry.wants) = (true, true);
         self.pump_calls(world);
         self.show(at(world));
         let view = self.shown(act.call).ok_or_else(|| self.not_here(act.call))?;
@@ -130,7 +141,7 @@ impl Server {
     pub(super) fn input(&mut self, call: CallId, input: CallInput, now: Nanos) {
         if let Some(entry) = self.calls.get_mut(&call) {
             entry.call.handle(input, now);
-            entry.stale = true;
+            (entry.stale, entry.wants) = (true, true);
         }
     }
 
@@ -171,10 +182,11 @@ impl Server {
 
     /// Takes what the calls want. Says whether there was anything.
     pub(super) fn pump_calls(&mut self, world: &mut World<Self>) -> bool {
-        let stale: Vec<CallId> =
-            self.calls.iter().filter(|(_, entry)| entry.stale).map(|(id, _)| *id).collect();
+        let wanting =
+            self.calls.iter_mut().filter_map(|(id, entry)| std::mem::take(&mut entry.wants).then_some(*id));
+        let wanting: Vec<CallId> = wanting.collect();
         let mut any = false;
-        for id in stale {
+        for id in wanting {
             while let Some(effect) = self.calls.get_mut(&id).and_then(|entry| entry.call.poll()) {
                 any = true;
                 match effect {

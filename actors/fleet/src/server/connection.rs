@@ -7,26 +7,19 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ifbus_adapters::adapter::{Endpoint, LinkId};
-use ifbus_links::{Link, Network};
-use ifbus_supervision::{Address, Backoff, Behavior, On, Policy, World};
-
-use super::{Heard, Server};
+use ifbus_links::{Link, Network, Sink};
+use ifbus_supervision::{Backoff, Behavior, On, Policy, World};
 
 /// What it takes to open a link.
 pub(super) struct ConnectionSeed {
     network: Rc<dyn Network>,
     link: LinkId,
     endpoint: Endpoint,
-    server: Address<Server>,
+    sink: Sink,
 }
 
-pub(super) fn seed(
-    network: Rc<dyn Network>,
-    link: LinkId,
-    endpoint: Endpoint,
-    server: Address<Server>,
-) -> ConnectionSeed {
-    ConnectionSeed { network, link, endpoint, server }
+pub(super) fn seed(network: Rc<dyn Network>, link: LinkId, endpoint: Endpoint, sink: Sink) -> ConnectionSeed {
+    ConnectionSeed { network, link, endpoint, sink }
 }
 
 /// No second life.
@@ -49,8 +42,7 @@ impl Behavior for Connection {
     type State = u64;
 
     fn born(seed: &ConnectionSeed, _world: &mut World<Self>) -> Self {
-        let server = seed.server.clone();
-        let sink = Rc::new(move |report| server.tell(Heard(report)));
+        let sink = Rc::clone(&seed.sink);
         Self { link: seed.network.open(seed.link, seed.endpoint.clone(), sink), sent: 0 }
     }
 

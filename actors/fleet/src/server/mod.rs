@@ -102,7 +102,9 @@ pub struct Server {
     memory: Arc<Memory>,
     adapter: Box<dyn Adapter>,
     epoch: Epoch,
-    links: BTreeMap<LinkId, Address<Connection>>,
+    links: BTreeMap<LinkId, (u64, Address<Connection>)>,
+    /// Tells two connections of one link apart: an adapter may open a link again in the same life.
+    opened: u64,
     requests: BTreeMap<RequestId, Box<dyn Pending>>,
     calls: BTreeMap<CallId, Entry>,
     legs: BTreeMap<LegId, CallId>,
@@ -172,8 +174,12 @@ pub struct Inspect(pub Answer<TestReport>);
 #[derive(Debug)]
 pub struct Retire;
 
-/// A link reports.
-pub(crate) struct Heard(pub(crate) Report);
+/// A link or request reports.
+struct Heard {
+    /// Which connection; absent for a request.
+    connection: Option<u64>,
+    report: Report,
+}
 
 /// Something is due.
 struct Due;
@@ -196,6 +202,7 @@ impl Behavior for Server {
             adapter: (seed.adapter)(rand::RngExt::random(world.rng())),
             epoch: Epoch(0),
             links: BTreeMap::new(),
+            opened: 0,
             requests: BTreeMap::new(),
             calls: BTreeMap::new(),
             legs: BTreeMap::new(),
@@ -227,7 +234,7 @@ impl Behavior for Server {
 
     /// A connection that panics is a closed link; the adapter knows what to do with one.
     fn child_gave_up(&mut self, child: &ActorName, last: &Exit, world: &mut World<Self>) -> Escalation {
-        let lost = self.links.iter().find(|(_, link)| link.name() == child).map(|(id, _)| *id);
+        let lost = self.links.iter().find(|(_, (_, link))| link.name() == child).map(|(id, _)| *id);
         if let Some(link) = lost {
             let why = ifbus_adapters::adapter::LinkError::Other(format!(
                 "our connection failed: {}",
@@ -278,8 +285,12 @@ impl On<Retire> for Server {
 impl On<Heard> for Server {
     type Reply = ();
 
-    fn on(&mut self, Heard(report): Heard, world: &mut World<Self>) {
-        self.heard(report, world);
+    fn on(&mut self, heard: Heard, world: &mut World<Self>) {
+        let is_open = |serial| self.links.values().any(|(open, _)| *open == serial);
+        // What a closed connection still has to say is about a link that may be open again.
+        if heard.connection.is_none_or(is_open) {
+            self.heard(heard.report, world);
+        }
     }
 }
 
@@ -350,22 +361,24 @@ impl Server {
         let now = at(world);
         match output {
             Output::Open(id, endpoint) => {
-                let seed =
-                    connection::seed(Rc::clone(&self.shared.network), id, endpoint, world.me().clone());
-                let name = format!("link-{}-{}", id.epoch.0, id.slot);
+                self.opened += 1;
+                let (serial, me) = (self.opened, world.me().clone());
+                let sink = move |report| me.tell(Heard { connection: Some(serial), report });
+                let seed = connection::seed(Rc::clone(&self.shared.network), id, endpoint, Rc::new(sink));
+                let name = format!("link-{}-{}-{serial}", id.epoch.0, id.slot);
                 let connection = world.supervise::<Connection>(&name, seed, connection::policy());
-                self.links.insert(id, connection);
+                self.links.insert(id, (serial, connection));
             }
             Output::Close(link) => self.close(link, world),
             Output::Send(link, bytes) => {
-                if let Some(connection) = self.links.get(&link) {
+                if let Some((_, connection)) = self.links.get(&link) {
                     connection.tell(Outgoing(bytes));
                 }
             }
             Output::Http(id, http) => {
                 let me = world.me().clone();
-                let pending =
-                    self.shared.network.request(id, http, Rc::new(move |report| me.tell(Heard(report))));
+                let sink = move |report| me.tell(Heard { connection: None, report });
+                let pending = self.shared.network.request(id, http, Rc::new(sink));
                 self.requests.insert(id, pending);
             }
             Output::Event(event) => self.event(event, now),
@@ -380,7 +393,7 @@ impl Server {
     }
 
     fn close(&mut self, link: LinkId, world: &mut World<Self>) {
-        if let Some(connection) = self.links.remove(&link) {
+        if let Some((_, connection)) = self.links.remove(&link) {
             world.stop_child(&connection);
         }
     }

@@ -251,6 +251,9 @@ fn user_event(world: &mut World, request: &Message) -> String {
     let mut teller = Teller::new(world, &["user"], "UserEvent")
         .line("UserEvent", request.get("UserEvent").unwrap_or_default());
     teller = teller.maybe("ActionID", request.text("ActionID"));
+    for (key, value) in request.others(&["Action", "ActionID", "UserEvent"]) {
+        teller = teller.line(key, value);
+    }
     let told = teller.told();
     world.tell(told);
     Text::done(request, "Event Sent")

@@ -79,6 +79,15 @@ impl Message {
         self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
+    /// Every header but these.
+    pub(super) fn others<'a>(&'a self, known: &'a [&str]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let is_known = |key: &str| known.iter().any(|name| name.eq_ignore_ascii_case(key));
+        self.headers
+            .iter()
+            .filter(move |(key, _)| !is_known(key))
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// Whether a header means yes, as `ast_true` reads it.
     pub(super) fn yes(&self, name: &str) -> bool {
         matches!(

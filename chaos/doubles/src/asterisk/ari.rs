@@ -166,6 +166,11 @@ impl Ari {
                 Ok(()) => return,
                 Err(response) => response,
             }
+        } else if let Some(name) = request.path.strip_prefix("/ari/events/user/")
+            && request.method == "POST"
+            && authorised(request, users).is_some_and(|user| !user.ari_read_only)
+        {
+            self.user_event(name, request, world, sent)
         } else {
             self.respond(request, world, users)
         };
@@ -228,6 +233,25 @@ impl Ari {
             }
             _ => Response::message(MISSING, "Resource not found"),
         }
+    }
+
+    /// An event made by a client, to the application it names.
+    fn user_event(&self, name: &str, request: &Request, world: &World, sent: &mut Vec<Sent>) -> Response {
+        let application = request.parameter("application").unwrap_or_default();
+        let Some(found) = self.applications.get(application) else {
+            return Response::message(MISSING, "Application not found");
+        };
+        if let Some(link) = found.link.filter(|_| found.hears("ChannelUserevent")) {
+            let text = format!(
+                "{{\"type\":\"ChannelUserevent\",\"timestamp\":\"{}\",\"eventname\":{},\"userevent\":{{}},\
+                 \"asterisk_id\":\"{ASTERISK_ID}\",\"application\":{}}}",
+                world.clock.iso(world.now),
+                json(name),
+                json(application),
+            );
+            sent.push(Sent::Event(link, websocket::text(&text)));
+        }
+        Response::json((204, "No Content"), String::new())
     }
 
     fn set_filter(&mut self, name: &str, body: &[u8]) -> Response {
