@@ -336,9 +336,10 @@ fn adopt(stage: &Stage) {
     stage.comes(held, "call.held");
     stage.plan("1006", Plan::rings());
     let ringing = stage.place("1005", "1006").expect("the call is taken");
-    stage.until("the second phone rings", |stage| {
-        stage.call(ringing).legs.iter().any(|leg| leg.stage == "ringing")
-    });
+    let b_rings = |stage: &Stage| {
+        stage.call(ringing).legs.iter().any(|leg| leg.role == Role::B && leg.stage == "ringing")
+    };
+    stage.until("the second phone rings", b_rings);
     let rings = stage.phones.rings("1006");
     stage.kill_and_restart();
     stage.hear_each_other("1001", "1002");

@@ -372,6 +372,7 @@ async fn open(kernel: &Kernel, spec: ServerSpec, instance: InstanceId) -> Fleet 
         store: Store::forgetful(),
         clock: Clock::new(jiff::Timestamp::now()),
         roster: Arc::clone(&roster),
+        meter: Arc::new(ifbus_fleet::NoMeter),
         check: Rc::new(|spec: &ServerSpec, instance| {
             let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name)?;
             Ok(Rc::from(make))

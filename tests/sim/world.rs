@@ -163,6 +163,7 @@ async fn open(
         store: Store::forgetful(),
         clock: Clock::new("2026-11-24T08:00:00Z".parse().expect("a time")),
         roster: Arc::clone(&roster),
+        meter: Arc::new(ifbus_fleet::NoMeter),
         check: Rc::new(|spec: &ServerSpec, instance| {
             let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name)?;
             Ok(Rc::from(make))

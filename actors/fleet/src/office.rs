@@ -18,6 +18,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::control::{Acted, Control, PlaceCall, Reply, ServerSpec};
 use crate::journal::{Fact, Journal};
+use crate::meter::Meter;
 use crate::problem::{Code, Problem};
 use crate::roster::Roster;
 use crate::router::{Place, Returned, Router, RouterSeed};
@@ -51,6 +52,8 @@ pub struct OfficeSeed {
     pub clock: Clock,
     /// The servers that can be told.
     pub roster: Arc<Roster>,
+    /// Who counts.
+    pub meter: Arc<dyn Meter>,
     /// Checks settings.
     pub check: CheckServer,
     /// The servers of now, also after a death of ours.
@@ -109,6 +112,7 @@ impl Behavior for Office {
             journal: seed.journal.clone(),
             store: seed.store.clone(),
             clock: seed.clock,
+            meter: Arc::clone(&seed.meter),
             router: Recipient::new("router", move |returned: Returned| me.tell(returned)),
         };
         let router_seed = RouterSeed { shared: shared.clone(), roster: Arc::clone(&seed.roster) };

@@ -272,8 +272,21 @@ impl Call {
             Goal::Consult { asks, .. } | Goal::Complete { asks, .. } if id == asks => {
                 self.party_lost(id, cause, by, said);
             }
+            Goal::End => self.blame(id, by, said),
             Goal::Talk { .. } | Goal::Hold { .. } | Goal::Blind { .. } => {}
-            Goal::Consult { .. } | Goal::Complete { .. } | Goal::End => {}
+            Goal::Consult { .. } | Goal::Complete { .. } => {}
+        }
+    }
+
+    /// The server released one party before it told that the other had hung up: the one that hung up is the reason.
+    fn blame(&mut self, id: LegId, by: By, said: Said) {
+        let role = self.leg(id).map(|leg| leg.role);
+        if let Some(ending) = &mut self.ending
+            && by == By::Party
+            && ending.by == By::Server
+            && ending.cause == Cause::Answered
+        {
+            (ending.by, ending.role, ending.said) = (by, role, said);
         }
     }
 

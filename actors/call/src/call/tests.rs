@@ -314,6 +314,15 @@ fn a_party_that_hangs_up_ends_the_call_once() {
 }
 
 #[test]
+fn who_hung_up_is_told_although_the_server_released_the_other_first() {
+    let mut story = Story::in_progress();
+    story.event(Story::ended(A, Cause::Answered, By::Server));
+    story.event(Story::ended(B, Cause::Answered, By::Party));
+    let end = story.end.take().unwrap();
+    assert_eq!((end.by, end.role), (By::Party, Some(Role::B)));
+}
+
+#[test]
 fn a_hangup_while_the_server_is_away_is_remembered() {
     let mut story = Story::in_progress();
     story.input(Input::Disconnected);

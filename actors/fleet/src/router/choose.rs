@@ -15,6 +15,8 @@ pub struct Choice {
     pub server: ServerName,
     /// Why, for people.
     pub why: String,
+    /// Who was passed over, and why.
+    pub skipped: Vec<Skipped>,
 }
 
 /// Chooses among `servers`: of those that take calls and have room the one with the smallest share of its capacity in
@@ -71,7 +73,7 @@ pub fn choose(
             skipped.iter().map(|skip| format!("{} {}", skip.server, skip.reason)).collect();
         why.push_str(&format!(" ({})", passed.join(", ")));
     }
-    Ok(Choice { server: best.name.clone(), why })
+    Ok(Choice { server: best.name.clone(), why, skipped })
 }
 
 /// A server that is passed over.

@@ -179,6 +179,8 @@ impl On<Returned> for Router {
 impl Router {
     /// Sends the call to the best server, or ends its journey. `ended` is how it ended at the last one.
     fn route(&mut self, mut journey: Journey, ended: Option<EndView>, now: Duration) {
+        // Measured for the figures only; nothing is decided by it.
+        let began = std::time::Instant::now();
         let servers = self.shared.board.servers();
         if let Some(named) = journey.request.server.clone()
             && !servers.iter().any(|server| server.name == named)
@@ -193,13 +195,17 @@ impl Router {
         loop {
             let choice = match choose(&servers, &refused) {
                 Ok(choice) => choice,
-                Err(skipped) => return self.nowhere(journey, ended, skipped, now),
+                Err(skipped) => {
+                    self.shared.meter.routed(began.elapsed(), &skipped);
+                    return self.nowhere(journey, ended, skipped, now);
+                }
             };
             let passed_over = if !self.takes_one_more(&choice.server, &servers) {
                 "cps_exceeded"
             } else if let Some(server) = self.roster.address(&choice.server) {
                 journey.chosen = choice.why;
                 self.placed += 1;
+                self.shared.meter.routed(began.elapsed(), &choice.skipped);
                 return server.tell(Begin(Box::new(journey)));
             } else {
                 "removed" // between the look and the letter

@@ -35,6 +35,10 @@ impl Server {
         self.begin_good_life(now);
         let foreign = ready.seen.iter().filter(|seen| seen.tag.is_none()).count();
         let tally = self.reconcile(ready.seen, now, rebooted, world);
+        self.shared.meter.link_connected(&self.spec.name, self.condition.last_end());
+        let counts = [tally.adopted, tally.ended, foreign].map(|count| count as u64);
+        let took = self.condition.since_begin(now);
+        self.shared.meter.adopted(&self.spec.name, counts[0], counts[1], counts[2], took);
         let mut text =
             format!("epoch {}: {} calls adopted, {} had ended", self.epoch.0, tally.adopted, tally.ended);
         if rebooted {
@@ -79,7 +83,7 @@ impl Server {
             if self.was_over(id) {
                 // Its end was not confirmed, or it was closed while the server was away.
                 for leg in seen.iter().filter(|leg| leg.age > now.since(asked)) {
-                    self.end_orphan(leg.leg);
+                    self.end_orphan(leg.leg, now);
                 }
             } else {
                 self.adopt(id, &seen, world);

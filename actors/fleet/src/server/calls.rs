@@ -147,7 +147,12 @@ impl Server {
 
     pub(super) fn answered(&mut self, ticket: Ticket, outcome: Outcome, world: &mut World<Self>) {
         let now = at(world);
-        match self.tickets.remove(&ticket) {
+        let open = self.tickets.remove(&ticket);
+        if let Some(open) = &open {
+            let took = now.since(open.given);
+            self.shared.meter.order_done(&self.spec.name, self.spec.kind, &open.order, &outcome, took);
+        }
+        match open.map(|open| open.purpose) {
             Some(Purpose::Call(call, number)) => self.input(call, CallInput::Outcome(number, outcome), now),
             Some(Purpose::Probe) => self.probed(outcome, now),
             Some(Purpose::ProbeSip) => self.sip_probed(outcome, now),
@@ -204,19 +209,20 @@ impl Server {
         if let Order::Dial(dial) = &order {
             self.legs.insert(dial.leg, id);
         }
+        let now = at(world);
         let Some(entry) = self.calls.get_mut(&id) else { return };
         let goal = entry.call.goal().clone();
         let several_steps = matches!(goal, Goal::Blind { .. } | Goal::Consult { .. } | Goal::Complete { .. });
         let to_write = if several_steps { Some(goal) } else { None };
         if to_write == entry.written && !entry.writing {
-            self.give(order, Purpose::Call(id, number));
+            self.give(order, Purpose::Call(id, number), now);
             return;
         }
         if to_write.is_none() {
             // Nothing of several steps is under way any more: the wire does not wait for the note.
             entry.written = None;
             self.shared.store.note(Change::Goal(id, None));
-            self.give(order, Purpose::Call(id, number));
+            self.give(order, Purpose::Call(id, number), now);
             return;
         }
         entry.waiting.push((number, order));
@@ -239,7 +245,7 @@ impl Server {
         for (number, order) in waiting {
             // Ending a leg never waits for a disk.
             if well || matches!(order, Order::Drop { .. }) {
-                self.give(order, Purpose::Call(id, number));
+                self.give(order, Purpose::Call(id, number), now);
             } else {
                 let refused = Refused::unsent(Why::Refused);
                 self.input(id, CallInput::Outcome(number, Err(refused)), now);
@@ -280,9 +286,9 @@ impl Server {
     }
 
     /// A leg of ours that no call has: it is ended.
-    pub(super) fn end_orphan(&mut self, leg: LegId) {
+    pub(super) fn end_orphan(&mut self, leg: LegId, now: Nanos) {
         tracing::warn!(server = %self.spec.name, %leg, "a leg of ours belongs to no call and is ended");
-        self.give(Order::Drop { leg, cause: ifbus_call::Cause::ServerFailure }, Purpose::Orphan);
+        self.give(Order::Drop { leg, cause: ifbus_call::Cause::ServerFailure }, Purpose::Orphan, now);
     }
 
     // --- what is shown ---

@@ -35,6 +35,7 @@ use crate::board::Board;
 use crate::clock::Clock;
 use crate::control::{Acted, ServerSpec};
 use crate::journal::Journal;
+use crate::meter::Meter;
 use crate::problem::Problem;
 use crate::router::{Journey, Returned};
 use crate::store::Store;
@@ -72,6 +73,8 @@ pub struct Shared {
     pub store: Store,
     /// The time of day.
     pub clock: Clock,
+    /// Who counts.
+    pub meter: Arc<dyn Meter>,
     /// Who takes calls that come back.
     pub router: Recipient<Returned>,
 }
@@ -108,7 +111,7 @@ pub struct Server {
     requests: BTreeMap<RequestId, Box<dyn Pending>>,
     calls: BTreeMap<CallId, Entry>,
     legs: BTreeMap<LegId, CallId>,
-    tickets: BTreeMap<Ticket, Purpose>,
+    tickets: BTreeMap<Ticket, Open>,
     tickets_given: u64,
     /// Orders waiting to be handed to the adapter.
     orders: VecDeque<(Ticket, Order)>,
@@ -120,6 +123,13 @@ pub struct Server {
     foreign: u32,
     timer: Option<(Nanos, Timer)>,
     stopping: bool,
+}
+
+/// An order that waits for its answer.
+struct Open {
+    order: Order,
+    given: Nanos,
+    purpose: Purpose,
 }
 
 /// What an order was given for.
@@ -348,6 +358,7 @@ impl Server {
             if let Some(output) = self.adapter.poll() {
                 self.take(output, world);
             } else if let Some((ticket, order)) = self.orders.pop_front() {
+                self.shared.meter.order_given(&self.spec.name);
                 self.adapter.handle(Input::Order(ticket, order), now);
             } else if !self.pump_calls(world) {
                 break;
@@ -386,9 +397,7 @@ impl Server {
             Output::Ready(ready) => self.ready(ready, world),
             Output::Down(down) => self.down(&down, world),
             Output::Warning(warning) => self.warn(warning, now),
-            Output::Unknown(frames) => {
-                tracing::debug!(server = %self.spec.name, frames, "frames not understood")
-            }
+            Output::Unknown(frames) => self.shared.meter.unknown_frames(&self.spec.name, frames),
         }
     }
 
@@ -398,10 +407,10 @@ impl Server {
         }
     }
 
-    fn give(&mut self, order: Order, purpose: Purpose) {
+    fn give(&mut self, order: Order, purpose: Purpose, given: Nanos) {
         self.tickets_given += 1;
         let ticket = Ticket(self.tickets_given);
-        self.tickets.insert(ticket, purpose);
+        self.tickets.insert(ticket, Open { order: order.clone(), given, purpose });
         self.orders.push_back((ticket, order));
     }
 

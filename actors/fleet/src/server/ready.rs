@@ -35,6 +35,9 @@ pub(super) struct Condition {
     /// Lives in a row that did not last.
     failures: u32,
     note: Option<String>,
+    /// When this life began, and what ended the one before.
+    began: Nanos,
+    last_end: Option<DownReason>,
     sip_was_heard: bool,
     sip_misses: u32,
     /// When SIP is probed next; absent while an answer is due, or for good if it was never heard.
@@ -63,6 +66,8 @@ impl Condition {
             state: Life::Beginning,
             failures: 0,
             note: None,
+            began: Nanos::ZERO,
+            last_end: None,
             sip_was_heard: false,
             sip_misses: 0,
             sip_next: None,
@@ -78,6 +83,16 @@ impl Condition {
             Life::Good { .. } if self.sip_misses > 0 => ServerState::Degraded,
             Life::Good { .. } => ServerState::Up,
         }
+    }
+
+    /// What ended the life of the links before this one.
+    pub(super) const fn last_end(&self) -> Option<&DownReason> {
+        self.last_end.as_ref()
+    }
+
+    /// How long ago this life of the links began.
+    pub(super) const fn since_begin(&self, now: Nanos) -> Duration {
+        now.since(self.began)
     }
 
     /// Whether a call that arrives is taken: also when only suspected, because the router asks only in need then.
@@ -106,6 +121,7 @@ impl Server {
     pub(super) fn start_a_life(&mut self, world: &mut World<Self>) {
         self.epoch = Epoch(self.memory.epoch.fetch_add(1, Ordering::Relaxed) + 1);
         self.condition.state = Life::Beginning;
+        self.condition.began = at(world);
         self.adapter.handle(Input::Start(self.epoch), at(world));
     }
 
@@ -145,6 +161,7 @@ impl Server {
         self.condition.state = Life::Over { until: now + delay };
         self.condition.sip_misses = 0;
         self.condition.note = Some(down.to_string());
+        self.condition.last_end = Some(down.reason.clone());
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         let kept = calls.len();
         for call in calls {
@@ -174,7 +191,7 @@ impl Server {
                 match *probe {
                     Probe::Idle(next) if next <= now => {
                         *probe = Probe::Out(now);
-                        self.give(Order::Probe, Purpose::Probe);
+                        self.give(Order::Probe, Purpose::Probe, now);
                     }
                     Probe::Out(sent) if now.since(sent) >= DOWN_AFTER => self.give_up_on_silence(now),
                     Probe::Out(sent) if now.since(sent) >= SUSPECT_AFTER => {
@@ -183,11 +200,11 @@ impl Server {
                     Probe::Idle(_) | Probe::Out(_) => {}
                 }
                 if self.condition.sip_next.take_if(|next| *next <= now).is_some() {
-                    self.give(Order::ProbeSip, Purpose::ProbeSip);
+                    self.give(Order::ProbeSip, Purpose::ProbeSip, now);
                 }
                 if list {
-                    self.give(Order::List, Purpose::Reconcile(now));
-                    self.give(Order::Load, Purpose::Load);
+                    self.give(Order::List, Purpose::Reconcile(now), now);
+                    self.give(Order::Load, Purpose::Load, now);
                 }
             }
         }
@@ -251,6 +268,8 @@ impl Server {
 
     fn show_probed(&mut self, answers: Vec<Probed>) {
         for probed in answers {
+            let took = probed.answered.as_ref().copied().unwrap_or_default();
+            self.shared.meter.probed(&self.spec.name, probed.interface, probed.answered.is_ok(), took);
             let view = InterfaceView {
                 interface: probed.interface.as_str().to_owned(),
                 up: probed.answered.is_ok(),
@@ -293,7 +312,7 @@ impl Server {
 
     pub(super) fn inspect(&mut self, answer: Answer<TestReport>, world: &mut World<Self>) {
         if self.condition.takes_calls() {
-            self.give(Order::Inspect, Purpose::Inspect(world.now(), answer));
+            self.give(Order::Inspect, Purpose::Inspect(world.now(), answer), at(world));
             return;
         }
         let why = self.condition.note.clone().unwrap_or_else(|| "still connecting".to_owned());
