@@ -3,7 +3,7 @@
 //! Not here: a decision, a state. Reading goes to the board and the journal and never waits for an actor; asking goes
 //! through `Control`, which answers once and in time. No CORS, no cookie, no page.
 //!
-//! Read [`routes`] first: every path with the right it needs. Then [`gate`]: what every request passes. `calls`,
+//! Read [`routes`] first: every path with the right it needs. Then `gate`: what every request passes. `calls`,
 //! `servers` and `events` are the resources, [`body`] their shapes.
 
 pub mod body;
