@@ -1,5 +1,8 @@
 //! From what a configuration file says to what the fleet and the API take: references resolved, defaults filled in.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use ifbus_adapters::{Settings, adapter};

@@ -121,7 +121,7 @@ pub enum OrderStatus {
 pub struct OrderBody {
     /// Always `order`.
     pub object: String,
-    /// Which verb.
+    /// Which verb: `hold`, `blind_transfer`, as in `verb` of a call.
     pub verb: String,
     /// How far it is.
     pub status: OrderStatus,

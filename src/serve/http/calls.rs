@@ -43,7 +43,7 @@ type Answer = Result<HttpResponse, Refusal>;
 
 /// Places a call. Answered when a server was chosen; with `Prefer: wait=N` when it was answered or is over.
 #[utoipa::path(
-    post, path = "/v1/calls", tag = "calls", request_body = PlaceBody,
+    post, path = "/v1/calls", operation_id = "place_call", tag = "calls", request_body = PlaceBody,
     params(("Prefer" = Option<String>, Header, description = "`wait=N`: hold the answer up to N seconds, at most 120")),
     responses(
         (status = 202, description = "Under way", body = CallView, headers(("Location" = String))),
@@ -102,7 +102,7 @@ pub(super) struct CallsQuery {
 
 /// Lists calls, the newest first; pages stay in step while calls come and go.
 #[utoipa::path(
-    get, path = "/v1/calls", tag = "calls", params(CallsQuery),
+    get, path = "/v1/calls", operation_id = "list_calls", tag = "calls", params(CallsQuery),
     responses(
         (status = 200, description = "One page; with `foreign=true` of foreign legs", body = ListBody<CallView>),
         (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
@@ -191,7 +191,7 @@ fn moment(text: &str) -> Result<Timestamp, Problem> {
 
 /// Shows one call. Any unique ending of an id will do.
 #[utoipa::path(
-    get, path = "/v1/calls/{id}", tag = "calls", params(("id" = String, Path, description = "Id, or a unique ending of it")),
+    get, path = "/v1/calls/{id}", operation_id = "show_call", tag = "calls", params(("id" = String, Path, description = "Id, or a unique ending of it")),
     responses(
         (status = 200, description = "The call", body = CallView),
         (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
@@ -224,7 +224,7 @@ macro_rules! verb {
         )]
         pub(super) async fn $name(api: Data<Api>, request: HttpRequest, id: Path<String>, payload: Payload) -> Answer {
             let $asked: $body = body(&request, payload).await?;
-            act(&api, &request, &id, stringify!($name), $verb).await
+            act(&api, &request, &id, $verb).await
         }
     };
 }
@@ -269,11 +269,11 @@ verb! {
 }
 verb! {
     /// Completes an attended transfer: the transferring party leaves.
-    complete_transfer "/v1/calls/{id}/transfer/complete" EmptyBody, _ => Verb::CompleteTransfer
+    transfer_complete "/v1/calls/{id}/transfer/complete" EmptyBody, _ => Verb::CompleteTransfer
 }
 verb! {
     /// Takes a transfer back: the old pair talks.
-    cancel_transfer "/v1/calls/{id}/transfer/cancel" EmptyBody, _ => Verb::CancelTransfer
+    transfer_cancel "/v1/calls/{id}/transfer/cancel" EmptyBody, _ => Verb::CancelTransfer
 }
 
 fn muting(asked: &MuteBody, on: bool) -> Result<Verb, Problem> {
@@ -289,11 +289,11 @@ fn muting(asked: &MuteBody, on: bool) -> Result<Verb, Problem> {
     Ok(Verb::Mute { role: role(asked.leg.as_deref())?, direction, on })
 }
 
-async fn act(api: &Api, request: &HttpRequest, id: &str, name: &str, verb: Verb) -> Answer {
+async fn act(api: &Api, request: &HttpRequest, id: &str, verb: Verb) -> Answer {
     let id = known_call(&api.fleet.board, id)?;
     let within = wait::preference(request);
     let reader = api.fleet.journal.reader(None);
-    let ends = verb == Verb::Hangup;
+    let (name, ends) = (word(&verb), verb == Verb::Hangup);
     let Acted { call, already_so } = api.answer(api.fleet.control.act(id, verb), ANSWER_WITHIN).await?;
     let mut order = OrderBody {
         object: "order".to_owned(),
@@ -322,6 +322,22 @@ async fn act(api: &Api, request: &HttpRequest, id: &str, name: &str, verb: Verb)
     order.status = if failed || cut_off { OrderStatus::Failed } else { OrderStatus::Done };
     order.result = waited.event.map(|event| (*event).clone());
     Ok(HttpResponse::Ok().insert_header(applied(within)).json(order))
+}
+
+/// The word for a verb, the same as in `verb` of a call.
+const fn word(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Hangup => "hangup",
+        Verb::Hold { .. } => "hold",
+        Verb::Resume => "resume",
+        Verb::Transfer { mode: Mode::Blind, .. } => "blind_transfer",
+        Verb::Transfer { mode: Mode::Attended, .. } => "attended_transfer",
+        Verb::CompleteTransfer => "transfer_complete",
+        Verb::CancelTransfer => "transfer_cancel",
+        Verb::Dtmf { .. } => "dtmf",
+        Verb::Mute { on: true, .. } => "mute",
+        Verb::Mute { on: false, .. } => "unmute",
+    }
 }
 
 fn applied(within: Duration) -> (&'static str, String) {

@@ -50,7 +50,7 @@ pub(super) struct EventsQuery {
 /// Streams events as they happen. Resumes after `Last-Event-ID`; if that is too old, of another life of the
 /// orchestrator, or the client too slow, `stream.gap` tells first what is missing.
 #[utoipa::path(
-    get, path = "/v1/events", tag = "events",
+    get, path = "/v1/events", operation_id = "stream_events", tag = "events",
     params(EventsQuery, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
     responses(
         (status = 200, description = "`id`, `event`, and in `data` an event; `stream.gap` carries a GapBody", body = EventView, content_type = "text/event-stream"),

@@ -8,7 +8,7 @@ use super::body::HealthBody;
 
 /// Whether the process answers.
 #[utoipa::path(
-    get, path = "/healthz", tag = "health", security(()),
+    get, path = "/healthz", operation_id = "is_alive", tag = "health", security(()),
     responses((status = 200, description = "It does", body = HealthBody))
 )]
 pub(super) async fn alive() -> HttpResponse {
@@ -17,7 +17,7 @@ pub(super) async fn alive() -> HttpResponse {
 
 /// Whether the calls of every server that could be reached were adopted.
 #[utoipa::path(
-    get, path = "/readyz", tag = "health", security(()),
+    get, path = "/readyz", operation_id = "is_ready", tag = "health", security(()),
     responses(
         (status = 200, description = "They were", body = HealthBody),
         (status = 503, description = "Not yet", body = HealthBody),

@@ -9,7 +9,7 @@ use crate::serve::metrics::CONTENT_TYPE;
 
 /// Every metric, as OpenMetrics text.
 #[utoipa::path(
-    get, path = "/metrics", tag = "health",
+    get, path = "/metrics", operation_id = "scrape_metrics", tag = "health",
     responses(
         (status = 200, description = "OpenMetrics", body = String, content_type = "application/openmetrics-text"),
         (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),

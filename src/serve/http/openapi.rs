@@ -23,8 +23,8 @@ pub const COMMITTED: &str = include_str!("../openapi.json");
         calls::unmute,
         calls::dtmf,
         calls::transfer,
-        calls::complete_transfer,
-        calls::cancel_transfer,
+        calls::transfer_complete,
+        calls::transfer_cancel,
         servers::add,
         servers::list,
         servers::show,
@@ -65,7 +65,7 @@ pub fn document() -> String {
 
 /// This document.
 #[utoipa::path(
-    get, path = "/openapi.json", tag = "health",
+    get, path = "/openapi.json", operation_id = "show_document", tag = "health",
     responses(
         (status = 200, description = "OpenAPI 3.1", body = Object),
         (status = "default", description = "Refused", body = error::ProblemBody, content_type = "application/problem+json"),

@@ -13,7 +13,7 @@ const PAGES: &str = include_str!("../../../docs/operating/problems.md");
 
 /// What a problem code means and what to do.
 #[utoipa::path(
-    get, path = "/problems/{code}", tag = "health", params(("code" = String, Path)),
+    get, path = "/problems/{code}", operation_id = "show_problem", tag = "health", params(("code" = String, Path)),
     responses(
         (status = 200, description = "The page", body = String, content_type = "text/markdown"),
         (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),

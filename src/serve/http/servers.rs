@@ -31,7 +31,7 @@ type Answer = Result<HttpResponse, Refusal>;
 /// Adds a server, or changes one that was added before. Answered when it is connected, or after the time the client
 /// prefers to wait (10 s if nothing is said), as it is then.
 #[utoipa::path(
-    post, path = "/v1/servers", tag = "servers", request_body = ServerBody,
+    post, path = "/v1/servers", operation_id = "add_server", tag = "servers", request_body = ServerBody,
     params(("Prefer" = Option<String>, Header, description = "`wait=N`: hold the answer up to N seconds, at most 120")),
     responses(
         (status = 201, description = "Added", body = ServerView, headers(("Location" = String))),
@@ -109,7 +109,7 @@ fn check_values<'a>(field: &str, values: impl Iterator<Item = (&'a String, &'a s
 
 /// Lists the servers by name.
 #[utoipa::path(
-    get, path = "/v1/servers", tag = "servers",
+    get, path = "/v1/servers", operation_id = "list_servers", tag = "servers",
     responses(
         (status = 200, description = "All of them", body = ListBody<ServerView>),
         (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
@@ -130,7 +130,7 @@ fn no_query(request: &HttpRequest) -> Result<(), Problem> {
 
 /// Shows one server.
 #[utoipa::path(
-    get, path = "/v1/servers/{name}", tag = "servers", params(("name" = String, Path)),
+    get, path = "/v1/servers/{name}", operation_id = "show_server", tag = "servers", params(("name" = String, Path)),
     responses(
         (status = 200, description = "The server", body = ServerView),
         (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
@@ -152,7 +152,7 @@ pub(super) struct RemoveQuery {
 
 /// Removes a server.
 #[utoipa::path(
-    delete, path = "/v1/servers/{name}", tag = "servers", params(("name" = String, Path), RemoveQuery),
+    delete, path = "/v1/servers/{name}", operation_id = "remove_server", tag = "servers", params(("name" = String, Path), RemoveQuery),
     responses(
         (status = 200, description = "Removed", body = RemovedBody),
         (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
@@ -169,7 +169,7 @@ pub(super) async fn remove(api: Data<Api>, request: HttpRequest, name: Path<Stri
 
 /// Looks at every interface of a server, step by step; changes nothing on it.
 #[utoipa::path(
-    post, path = "/v1/servers/{name}/test", tag = "servers", params(("name" = String, Path)),
+    post, path = "/v1/servers/{name}/test", operation_id = "test_server", tag = "servers", params(("name" = String, Path)),
     responses(
         (status = 200, description = "What was found", body = TestReport),
         (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),

@@ -13,7 +13,7 @@ use super::error::ProblemBody;
 
 /// The fleet in a few figures.
 #[utoipa::path(
-    get, path = "/v1/summary", tag = "health",
+    get, path = "/v1/summary", operation_id = "show_summary", tag = "health",
     responses(
         (status = 200, description = "The figures", body = SummaryBody),
         (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),

@@ -92,6 +92,7 @@ async fn each_verb_reaches_the_fleet_as_it_was_asked() {
         assert_eq!(served.fake.asked(), [Asked::Act(id, verb)], "{path} {body}");
         let order: OrderBody = serde_json::from_str(&answer.text).unwrap();
         assert_eq!((order.status, order.call.id), (OrderStatus::UnderWay, id));
+        assert!(order.verb.contains(path.split('/').next().unwrap()), "{path}: {}", order.verb);
     }
 }
 

@@ -25,10 +25,14 @@ fn the_committed_document_is_the_one_of_the_code() {
 #[test]
 fn every_route_is_in_the_document_and_the_other_way_round() {
     let document: Value = serde_json::from_str(&document()).unwrap();
-    let mut documented = BTreeSet::new();
+    let (mut documented, mut names) = (BTreeSet::new(), BTreeSet::new());
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             documented.insert((method.to_uppercase(), path.clone()));
+            assert!(
+                names.insert(operation["operationId"].as_str().unwrap()),
+                "{method} {path} has a name of its own"
+            );
             let open = operation.get("security").is_some();
             let entry = ENTRIES.iter().find(|e| e.path == path && e.method.eq_ignore_ascii_case(method));
             let needs = entry.unwrap_or_else(|| panic!("{method} {path} is no route")).needs;
