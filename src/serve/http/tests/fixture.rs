@@ -44,7 +44,6 @@ pub(super) enum Asked {
 pub(super) struct Script {
     pub(super) refuse: Option<Problem>,
     pub(super) panic: bool,
-    pub(super) silent: bool,
     pub(super) already_so: bool,
 }
 
@@ -100,9 +99,6 @@ impl Fake {
         self.asked.lock().unwrap().push(asked);
         let script = self.script.lock().unwrap();
         assert!(!script.panic, "as the test asked");
-        if script.silent {
-            return Box::pin(std::future::pending());
-        }
         let reply = match &script.refuse {
             Some(problem) => Err(problem.clone()),
             None => Ok(answer(&script)),
