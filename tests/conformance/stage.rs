@@ -240,11 +240,12 @@ impl Stage {
         stream.set_read_timeout(Some(PATIENCE)).expect("a deadline can be set");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("the manager interface says goodbye");
-        let ids = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("Uniqueid: "))
-            .filter(|id| id.starts_with("ib-"));
-        ids.map(str::to_owned).collect()
+        let prefix = format!("ib-{}-", self.instance);
+        let lines = text.lines().filter_map(|line| line.strip_prefix("Uniqueid: "));
+        // Whole ids only: a forged line cuts what it stands in.
+        let whole = |id: &&str| id.starts_with(&prefix) && id.len() == prefix.len() + 32;
+        let ids: BTreeSet<&str> = lines.filter(whole).collect();
+        ids.into_iter().map(str::to_owned).collect()
     }
 
     /// A call between two phones that is none of ours.

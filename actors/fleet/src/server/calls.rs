@@ -264,7 +264,7 @@ impl Server {
         }
         if let Some(fact) = self.fact(id, kind, text, now) {
             let cause = report::cause_of(&notice);
-            self.shared.journal.append(crate::journal::Fact { role, cause, ..fact });
+            self.publish(id, crate::journal::Fact { role, cause, ..fact });
         }
     }
 
@@ -311,8 +311,18 @@ impl Server {
 
     pub(super) fn tell(&mut self, id: CallId, kind: &str, text: String, now: Duration) {
         if let Some(fact) = self.fact(id, kind, text, now) {
-            self.shared.journal.append(fact);
+            self.publish(id, fact);
         }
+    }
+
+    /// The board first: whoever hears of it finds the call as it is by then.
+    fn publish(&mut self, id: CallId, fact: crate::journal::Fact) {
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.stale = false;
+            report::refresh(&mut entry.view, &entry.call);
+            self.shared.board.show_call(entry.view.clone());
+        }
+        self.shared.journal.append(fact);
     }
 
     /// Shows what changed.

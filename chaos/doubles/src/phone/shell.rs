@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle as Task;
@@ -53,9 +54,8 @@ impl SipServer {
         let sockets: Vec<UdpSocket> =
             addresses.iter().map(|address| bind(*address)).collect::<io::Result<_>>()?;
         let addresses = sockets.iter().map(UdpSocket::local_addr).collect::<io::Result<Vec<_>>>()?;
-        let seed = u64::from(addresses.first().map_or(0, SocketAddr::port));
         let shared = Arc::new(Shared {
-            machine: Mutex::new(SipPhones::new(seed ^ u64::from(std::process::id()))),
+            machine: Mutex::new(SipPhones::new(fresh())),
             zero: Instant::now(),
             changed: Notify::new(),
         });
@@ -260,7 +260,7 @@ pub fn attack(
     let socket = UdpSocket::bind(from)?;
     let local = socket.local_addr()?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let id = format!("{}-{}", std::process::id(), local.port());
+    let id = format!("{:016x}", fresh());
     let sdp = format!(
         "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40002 RTP/AVP 0\r\n",
         ip = local.ip()
@@ -285,6 +285,15 @@ pub fn attack(
         final_response(&socket, " BYE")?;
     }
     Ok(status)
+}
+
+/// A number that no other phones and callers have, of this process or another: a server takes a Call-ID that it saw
+/// before for a repetition (RFC 3261 section 17.2.3).
+fn fresh() -> u64 {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let made = MADE.fetch_add(1, Ordering::Relaxed);
+    now ^ (u64::from(std::process::id()) << 32) ^ made.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 fn escaped(byte: u8) -> String {

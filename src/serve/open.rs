@@ -1,0 +1,148 @@
+//! From files to a fleet that is ready to start: everything that can be refused is refused here.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use ifbus_call::{CallId, Goal, InstanceId, ServerName};
+use ifbus_config::{Config, Kept, secrets};
+use ifbus_fleet::clock::Clock;
+use ifbus_fleet::journal::Journal;
+use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
+use ifbus_fleet::roster::Roster;
+use ifbus_fleet::store::{Remembered, Store, WriterThread};
+use ifbus_fleet::{Board, Fleet, Meter, ServerSpec};
+use ifbus_links::Sockets;
+use ifbus_supervision::{Kernel, Options as KernelOptions, Policy, WhenFrozen, Watchdog, Recipient};
+use jiff::Timestamp;
+
+use super::http::Token;
+use super::keep::{Keeping, read_added};
+use super::simulated::Simulated;
+use super::{ServeError, ServeOptions, specs};
+
+/// A handler that runs longer than this holds up every call: it is told of.
+const FROZEN_AFTER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// All that was read.
+pub(super) struct Opened {
+    pub(super) config: Config,
+    pub(super) tokens: Vec<Token>,
+    pub(super) board: Arc<Board>,
+    pub(super) boot: String,
+    instance: InstanceId,
+    servers: Vec<ServerSpec>,
+    remembered: Remembered,
+    store: Store,
+    kept: Option<Kept>,
+    keepers: Keepers,
+}
+
+/// What has to live as long as the orchestrator.
+#[derive(Default)]
+pub(super) struct Keepers {
+    _writer: Option<WriterThread>,
+    _simulated: Option<Simulated>,
+}
+
+/// What was started.
+pub(super) struct Started {
+    pub(super) fleet: Fleet,
+    pub(super) kernel: Kernel,
+    pub(super) keepers: Keepers,
+}
+
+/// Reads the configuration, the secrets and the store.
+pub(super) fn open(options: &ServeOptions) -> Result<Opened, ServeError> {
+    let paths = &options.paths;
+    ifbus_config::private::folder(&paths.data)?;
+    ifbus_config::private::folder(&paths.runtime)?;
+    let file = options.config.clone().or_else(|| paths.config.exists().then(|| paths.config.clone()));
+    let config = match &file {
+        Some(file) if !options.simulated => ifbus_config::load(file)?,
+        _ => Config::default(),
+    };
+    let base = file.as_deref().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned();
+    let own = ifbus_config::token::read_or_make(&paths.token())?;
+    let tokens = specs::tokens(own, &config, &base, &secrets::process_env)?;
+    let mut servers = specs::servers(&config, &base, &secrets::process_env)?;
+    let mut keepers = Keepers::default();
+    let (store, instance, remembered, kept);
+    if options.simulated {
+        let simulated = Simulated::start()?;
+        servers.extend(simulated.servers());
+        keepers._simulated = Some(simulated);
+        (store, instance, remembered, kept) = (Store::forgetful(), fresh_instance(), Remembered::default(), None);
+    } else {
+        let path = config.store.as_ref().map_or_else(|| paths.store(), |path| base.join(path));
+        let (opened, writer, found, what) = Store::open(&path, fresh_instance())?;
+        let secrets = Kept::open(&paths.secrets())?;
+        refuse_clash(file.as_deref(), &config, &what)?;
+        servers.extend(read_added(&what.servers, &secrets)?);
+        keepers._writer = Some(writer);
+        (store, instance, remembered, kept) = (opened, found, what, Some(secrets));
+    }
+    for spec in &servers {
+        check(spec, instance).map_err(|bad| ServeError::Setting(spec.name.clone(), bad))?;
+    }
+    let boot = format!("{:08x}", rand::random::<u32>());
+    Ok(Opened { config, tokens, board: Arc::default(), boot, instance, servers, remembered, store, kept, keepers })
+}
+
+impl Opened {
+    /// Starts the actors.
+    pub(super) async fn start(self, meter: Arc<dyn Meter>) -> Result<Started, ServeError> {
+        for view in self.remembered.calls {
+            self.board.show_call(view);
+        }
+        let journal = Journal::new(&self.boot, self.config.limits.events);
+        let roster = Arc::new(Roster::default());
+        let goals: BTreeMap<CallId, Goal> = self.remembered.goals;
+        let enrolled = self.servers.into_iter().map(|spec| (spec.name.clone(), Enrolled::new(spec, goals.clone())));
+        let report = Recipient::new("frozen", |freeze: ifbus_supervision::Freeze| {
+            tracing::error!(event = "frozen", arbiter = freeze.arbiter, actor = ?freeze.actor, "a handler does not return");
+        });
+        let kernel = Kernel::start(KernelOptions {
+            seed: rand::random(),
+            watchdog: Some(Watchdog { threshold: FROZEN_AFTER, when_frozen: WhenFrozen::Report, report }),
+            ..KernelOptions::default()
+        });
+        let seed = OfficeSeed {
+            instance: self.instance,
+            network: Rc::new(Sockets::default()),
+            board: Arc::clone(&self.board),
+            journal: journal.clone(),
+            store: self.store.clone(),
+            clock: Clock::new(Timestamp::now()),
+            roster: Arc::clone(&roster),
+            meter,
+            check: Rc::new(|spec, instance| Ok(Rc::from(check(spec, instance)?))),
+            servers: Arc::new(Mutex::new(enrolled.collect())),
+        };
+        let office = kernel.supervise::<Office>("office", seed, Policy::default());
+        let counter = Counter::open(office, roster, Arc::clone(&self.board))
+            .await
+            .map_err(|down| ServeError::Actors(down.to_string()))?;
+        let control = Arc::new(Keeping::new(Arc::new(counter), self.store, self.kept));
+        let fleet = Fleet { control, board: self.board, journal };
+        Ok(Started { fleet, kernel, keepers: self.keepers })
+    }
+}
+
+fn check(spec: &ServerSpec, instance: InstanceId) -> Result<ifbus_adapters::settings::Make, ifbus_adapters::BadSetting> {
+    ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name)
+}
+
+fn fresh_instance() -> InstanceId {
+    InstanceId(rand::random())
+}
+
+/// A name that is both in the file and added by hand has two descriptions: the start is refused.
+fn refuse_clash(file: Option<&Path>, config: &Config, found: &Remembered) -> Result<(), ServeError> {
+    let Some(file) = file else { return Ok(()) };
+    let added: Vec<&ServerName> = found.servers.iter().map(|(name, _)| name).collect();
+    let text = std::fs::read_to_string(file).map_err(|source| ServeError::System { what: "the configuration", source })?;
+    ifbus_config::file::refuse_clash(&text, &file.display().to_string(), config, added)?;
+    Ok(())
+}
