@@ -1,3 +1,11 @@
 //! ifbus: one control plane over a mixed fleet of SIP servers.
+//!
+//! The process itself: what a command does is in `cli`, what the orchestrator does in [`ifbus::serve`].
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os().collect())
+}

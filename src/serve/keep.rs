@@ -32,7 +32,8 @@ pub(super) fn read_added(rows: &[(ServerName, String)], kept: &Kept) -> Result<V
         let added: Added =
             serde_json::from_str(text).map_err(|error| ServeError::Added(name.clone(), error.to_string()))?;
         let secrets = kept.of(name).into_iter().flatten();
-        let auth = secrets.map(|(key, secret)| (key.clone(), adapter::Secret::new(secret.expose()))).collect();
+        let auth =
+            secrets.map(|(key, secret)| (key.clone(), adapter::Secret::new(secret.expose()))).collect();
         Ok(ServerSpec {
             name: name.clone(),
             kind: added.kind,
@@ -64,9 +65,13 @@ fn keep(store: &Store, kept: &Mutex<Option<Kept>>, spec: &ServerSpec) -> Result<
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(kept) = kept.as_mut() else { return Ok(()) };
     let settings = &spec.settings;
-    let secrets = settings.auth.iter().map(|(key, secret)| (key.clone(), Secret::new(secret.expose()))).collect();
+    let secrets =
+        settings.auth.iter().map(|(key, secret)| (key.clone(), Secret::new(secret.expose()))).collect();
     let no = |error: ifbus_config::private::BadPrivate| {
-        Problem::new(Code::StoreUnavailable, format!("{} works, but is forgotten with this orchestrator: {error}", spec.name))
+        Problem::new(
+            Code::StoreUnavailable,
+            format!("{} works, but is forgotten with this orchestrator: {error}", spec.name),
+        )
     };
     kept.keep(spec.name.clone(), secrets).map_err(no)?;
     let added = Added {
@@ -87,7 +92,8 @@ fn forget(store: &Store, kept: &Mutex<Option<Kept>>, name: &ServerName) -> Resul
     store.note(Change::NoServer(name.clone()));
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(kept) = kept.as_mut() else { return Ok(()) };
-    kept.forget(name).map_err(|error| Problem::new(Code::StoreUnavailable, format!("its secrets are still kept: {error}")))
+    kept.forget(name)
+        .map_err(|error| Problem::new(Code::StoreUnavailable, format!("its secrets are still kept: {error}")))
 }
 
 impl Control for Keeping {

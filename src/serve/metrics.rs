@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use ifbus_adapters::adapter::DownReason;
 use ifbus_call::{Interface, Kind, Order, Outcome, ServerName, Why};
-use ifbus_fleet::{Board, Skipped};
+use ifbus_fleet::{Meter, Board, Skipped};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -343,73 +343,6 @@ impl Metrics {
         self.frames_unknown.keep(present);
     }
 
-    // --- told by actors ---
-
-    /// An order was given to a server.
-    pub fn order_given(&self, server: &ServerName) {
-        self.orders_in_flight.get(&OfServer { server: server.to_string() }).inc();
-    }
-
-    /// An order was answered, `took` after it was given.
-    pub fn order_done(
-        &self,
-        server: &ServerName,
-        kind: Kind,
-        order: &Order,
-        outcome: &Outcome,
-        took: Duration,
-    ) {
-        self.orders_in_flight.get(&OfServer { server: server.to_string() }).dec();
-        let labels =
-            KindOrder { kind: kind.as_str(), order: order_word(order), outcome: outcome_word(outcome) };
-        self.order_duration.get_or_create(&labels).observe(took.as_secs_f64());
-    }
-
-    /// A server was chosen, or none was; these were passed over.
-    pub fn routed(&self, took: Duration, skipped: &[Skipped]) {
-        self.route_decision.observe(took.as_secs_f64());
-        for skip in skipped {
-            let reason = one_of(&SKIPS, &skip.reason);
-            self.route_skips.get(&ServerReason { server: skip.server.to_string(), reason }).inc();
-        }
-    }
-
-    /// The links to a server are up; `after` is what ended their last life, `None` for the first.
-    pub fn link_connected(&self, server: &ServerName, after: Option<&DownReason>) {
-        let reason = match after {
-            None => "first",
-            Some(DownReason::Unreachable(_)) => "unreachable",
-            Some(DownReason::LoginRefused(_)) => "login_refused",
-            Some(DownReason::NotTheKind(_)) => "not_the_kind",
-            Some(DownReason::Lost(_)) => "lost",
-            Some(DownReason::Silent(_)) => "silent",
-            Some(DownReason::Protocol(_)) => "protocol",
-            Some(DownReason::ShuttingDown) => "shutting_down",
-            Some(DownReason::Stopped) => "stopped",
-        };
-        self.link_connects.get(&ServerReason { server: server.to_string(), reason }).inc();
-    }
-
-    /// All legs found on a server were looked at, `took` after its links came up.
-    pub fn adopted(&self, server: &ServerName, adopted: u64, ended: u64, foreign: u64, took: Duration) {
-        for (outcome, count) in ADOPTED.into_iter().zip([adopted, ended, foreign]) {
-            self.adopted.get(&ServerOutcome { server: server.to_string(), outcome }).inc_by(count);
-        }
-        self.adoption_duration.observe(took.as_secs_f64());
-    }
-
-    /// A probe was answered after `took`, or given up after it.
-    pub fn probed(&self, server: &ServerName, interface: Interface, answered: bool, took: Duration) {
-        let outcome = if answered { "answered" } else { "silent" };
-        let labels = ServerProbe { server: server.to_string(), interface: interface.as_str(), outcome };
-        self.probes.get(&labels).observe(took.as_secs_f64());
-    }
-
-    /// A server sent frames that were not understood.
-    pub fn unknown_frames(&self, server: &ServerName, count: u64) {
-        self.frames_unknown.get(&OfServer { server: server.to_string() }).inc_by(count);
-    }
-
     /// An actor was born again. Words outside of [`ACTORS`] and [`RESTARTS`] are counted as `other`.
     pub fn actor_restarted(&self, actor: &str, reason: &str) {
         let labels = Restart { actor: one_of(&ACTORS, actor), reason: one_of(&RESTARTS, reason) };
@@ -473,5 +406,65 @@ const fn outcome_word(outcome: &Outcome) -> &'static str {
             Why::NoTemplate => "no_template",
             Why::Overloaded => "overloaded",
         },
+    }
+}
+
+impl Meter for Metrics {
+    fn order_given(&self, server: &ServerName) {
+        self.orders_in_flight.get(&OfServer { server: server.to_string() }).inc();
+    }
+
+    fn order_done(
+        &self,
+        server: &ServerName,
+        kind: Kind,
+        order: &Order,
+        outcome: &Outcome,
+        took: Duration,
+    ) {
+        self.orders_in_flight.get(&OfServer { server: server.to_string() }).dec();
+        let labels =
+            KindOrder { kind: kind.as_str(), order: order_word(order), outcome: outcome_word(outcome) };
+        self.order_duration.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    fn routed(&self, took: Duration, skipped: &[Skipped]) {
+        self.route_decision.observe(took.as_secs_f64());
+        for skip in skipped {
+            let reason = one_of(&SKIPS, &skip.reason);
+            self.route_skips.get(&ServerReason { server: skip.server.to_string(), reason }).inc();
+        }
+    }
+
+    fn link_connected(&self, server: &ServerName, after: Option<&DownReason>) {
+        let reason = match after {
+            None => "first",
+            Some(DownReason::Unreachable(_)) => "unreachable",
+            Some(DownReason::LoginRefused(_)) => "login_refused",
+            Some(DownReason::NotTheKind(_)) => "not_the_kind",
+            Some(DownReason::Lost(_)) => "lost",
+            Some(DownReason::Silent(_)) => "silent",
+            Some(DownReason::Protocol(_)) => "protocol",
+            Some(DownReason::ShuttingDown) => "shutting_down",
+            Some(DownReason::Stopped) => "stopped",
+        };
+        self.link_connects.get(&ServerReason { server: server.to_string(), reason }).inc();
+    }
+
+    fn adopted(&self, server: &ServerName, adopted: u64, ended: u64, foreign: u64, took: Duration) {
+        for (outcome, count) in ADOPTED.into_iter().zip([adopted, ended, foreign]) {
+            self.adopted.get(&ServerOutcome { server: server.to_string(), outcome }).inc_by(count);
+        }
+        self.adoption_duration.observe(took.as_secs_f64());
+    }
+
+    fn probed(&self, server: &ServerName, interface: Interface, answered: bool, took: Duration) {
+        let outcome = if answered { "answered" } else { "silent" };
+        let labels = ServerProbe { server: server.to_string(), interface: interface.as_str(), outcome };
+        self.probes.get(&labels).observe(took.as_secs_f64());
+    }
+
+    fn unknown_frames(&self, server: &ServerName, count: u64) {
+        self.frames_unknown.get(&OfServer { server: server.to_string() }).inc_by(count);
     }
 }

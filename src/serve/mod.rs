@@ -25,7 +25,10 @@ use ifbus_fleet::{Fleet, Meter};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use open::Opened;
+use open::Started;
+
+/// How long the first look at the servers may hold up the word that we are ready.
+const ADOPTION_WITHIN: Duration = Duration::from_secs(2);
 
 /// How an orchestrator is to run.
 pub struct ServeOptions {
@@ -99,18 +102,21 @@ async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
     let boot = opened.boot.clone();
     let (connections, hosts) = (opened.config.limits.connections, opened.config.hosts.clone());
     let tokens = opened.tokens.clone();
-    let Opened { fleet, kernel, keepers } = opened.start(counts).await?;
+    let Started { fleet, kernel, keepers } = opened.start(counts).await?;
     let (stopping, stop) = watch::channel(false);
     let ready = watch_adoption(fleet.clone());
     let feed = actix_rt::spawn(metrics::feed::run(Arc::clone(&metrics), fleet.clone(), stop));
     let api = http::Options { listen, hosts, tokens, connections, boot, metrics: Arc::clone(&metrics) };
-    let serving = http::server(fleet, ready, api).map_err(|source| match source.kind() {
+    let serving = http::server(fleet, ready.clone(), api).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => ServeError::InUse { at: listen },
         _ => ServeError::System { what: "listening", source },
     })?;
     actix_rt::spawn(serving.server);
     let running = format!("{{\"pid\":{},\"address\":\"{}\"}}\n", std::process::id(), serving.address);
     ifbus_config::private::write(&options.paths.running(), &running)?;
+    // Whoever waits for us wants to place a call next: servers that answer at all have done so by then.
+    let mut adopted = ready;
+    let _ = tokio::time::timeout(ADOPTION_WITHIN, adopted.wait_for(|done| *done)).await;
     (options.ready)(serving.address);
     tracing::info!(event = "started", address = %serving.address, "listening");
 

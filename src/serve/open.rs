@@ -14,7 +14,7 @@ use ifbus_fleet::roster::Roster;
 use ifbus_fleet::store::{Remembered, Store, WriterThread};
 use ifbus_fleet::{Board, Fleet, Meter, ServerSpec};
 use ifbus_links::Sockets;
-use ifbus_supervision::{Kernel, Options as KernelOptions, Policy, WhenFrozen, Watchdog, Recipient};
+use ifbus_supervision::{Kernel, Options as KernelOptions, Policy, Recipient, Watchdog, WhenFrozen};
 use jiff::Timestamp;
 
 use super::http::Token;
@@ -73,7 +73,8 @@ pub(super) fn open(options: &ServeOptions) -> Result<Opened, ServeError> {
         let simulated = Simulated::start()?;
         servers.extend(simulated.servers());
         keepers._simulated = Some(simulated);
-        (store, instance, remembered, kept) = (Store::forgetful(), fresh_instance(), Remembered::default(), None);
+        (store, instance, remembered, kept) =
+            (Store::forgetful(), fresh_instance(), Remembered::default(), None);
     } else {
         let path = config.store.as_ref().map_or_else(|| paths.store(), |path| base.join(path));
         let (opened, writer, found, what) = Store::open(&path, fresh_instance())?;
@@ -84,10 +85,21 @@ pub(super) fn open(options: &ServeOptions) -> Result<Opened, ServeError> {
         (store, instance, remembered, kept) = (opened, found, what, Some(secrets));
     }
     for spec in &servers {
-        check(spec, instance).map_err(|bad| ServeError::Setting(spec.name.clone(), bad))?;
+        drop(check(spec, instance).map_err(|bad| ServeError::Setting(spec.name.clone(), bad))?);
     }
     let boot = format!("{:08x}", rand::random::<u32>());
-    Ok(Opened { config, tokens, board: Arc::default(), boot, instance, servers, remembered, store, kept, keepers })
+    Ok(Opened {
+        config,
+        tokens,
+        board: Arc::default(),
+        boot,
+        instance,
+        servers,
+        remembered,
+        store,
+        kept,
+        keepers,
+    })
 }
 
 impl Opened {
@@ -99,7 +111,8 @@ impl Opened {
         let journal = Journal::new(&self.boot, self.config.limits.events);
         let roster = Arc::new(Roster::default());
         let goals: BTreeMap<CallId, Goal> = self.remembered.goals;
-        let enrolled = self.servers.into_iter().map(|spec| (spec.name.clone(), Enrolled::new(spec, goals.clone())));
+        let enrolled =
+            self.servers.into_iter().map(|spec| (spec.name.clone(), Enrolled::new(spec, goals.clone())));
         let report = Recipient::new("frozen", |freeze: ifbus_supervision::Freeze| {
             tracing::error!(event = "frozen", arbiter = freeze.arbiter, actor = ?freeze.actor, "a handler does not return");
         });
@@ -130,7 +143,10 @@ impl Opened {
     }
 }
 
-fn check(spec: &ServerSpec, instance: InstanceId) -> Result<ifbus_adapters::settings::Make, ifbus_adapters::BadSetting> {
+fn check(
+    spec: &ServerSpec,
+    instance: InstanceId,
+) -> Result<ifbus_adapters::settings::Make, ifbus_adapters::BadSetting> {
     ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name)
 }
 
@@ -142,7 +158,8 @@ fn fresh_instance() -> InstanceId {
 fn refuse_clash(file: Option<&Path>, config: &Config, found: &Remembered) -> Result<(), ServeError> {
     let Some(file) = file else { return Ok(()) };
     let added: Vec<&ServerName> = found.servers.iter().map(|(name, _)| name).collect();
-    let text = std::fs::read_to_string(file).map_err(|source| ServeError::System { what: "the configuration", source })?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|source| ServeError::System { what: "the configuration", source })?;
     ifbus_config::file::refuse_clash(&text, &file.display().to_string(), config, added)?;
     Ok(())
 }

@@ -1,0 +1,221 @@
+//! `ifbus add`: a server by name, kind, address and who we are there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ifbus_call::{Kind, ServerName};
+use ifbus_fleet::view::{ServerState, ServerView, TestReport};
+use serde_json::{Value, json};
+
+use super::auth::{self, Auth};
+use super::errors::{Exit, Failure};
+use super::grammar::AddArgs;
+use super::render::{clean, count};
+use super::screen::{Colour, Screen};
+use super::session::Session;
+use super::{test, words};
+
+/// How long the answer is held until the server is connected.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
+/// Settings that are fields of a server of their own.
+const NUMBERS: [&str; 2] = ["capacity", "cps"];
+/// Settings that begin so are labels for policies.
+const TAG: &str = "tag.";
+
+/// A server to add.
+#[derive(Debug)]
+pub struct Add {
+    name: ServerName,
+    kind: Kind,
+    kind_was_taken: bool,
+    host: String,
+    port: Option<u16>,
+    auth: Auth,
+    set: BTreeMap<String, String>,
+}
+
+impl Add {
+    /// Sorts the words.
+    pub fn plan(args: AddArgs) -> Result<Self, Failure> {
+        // `--auth user=x secret=y`: the shell made two words of it, the meaning is plain.
+        let (stray, rest): (Vec<String>, Vec<String>) =
+            args.words.into_iter().partition(|word| auth::is_pair(word));
+        let kind = match &rest[..] {
+            [] => None,
+            [kind] => Some(kind.as_str()).filter(|kind| *kind != "auto"),
+            [_, more, ..] => {
+                let failure = Failure::usage(format!("`{}` is one word too many", clean(more)));
+                return Err(failure.with(
+                    "as in: ifbus add sip pbx1 asterisk --host 192.0.2.10 --auth user=ifbus,secret=prompt",
+                ));
+            }
+        };
+        let texts: Vec<String> = args.auth.into_iter().chain(stray).collect();
+        Ok(Self {
+            name: words::server(&args.name)?,
+            kind: kind.map_or_else(only_kind, parse_kind)?,
+            kind_was_taken: kind.is_none(),
+            host: args.host,
+            port: args.port,
+            auth: Auth::split(&texts)?,
+            set: settings(&args.set)?,
+        })
+    }
+
+    /// Adds it and says how it stands.
+    pub async fn run(self, session: &Session) -> Result<(), Failure> {
+        let screen = &session.screen;
+        if self.kind_was_taken {
+            screen.note(&format!("taken for {}: the only kind this version knows", self.kind));
+        }
+        warn_of_exposed(screen, &self.auth);
+        let body = self.body()?;
+        let asked = session.client.post("/v1/servers", &body, Some(CONNECTED_WITHIN));
+        let answer = screen.wait(&format!("connecting to {}", self.name), asked).await?;
+        let server: ServerView = answer.parse()?;
+        if screen.json {
+            screen.line(answer.text.trim_end())?;
+        } else {
+            screen.line(&added(&server))?;
+            for warning in &server.warnings {
+                screen.note_as(Colour::Yellow, "warn", &clean(&warning.text));
+            }
+        }
+        match server.state {
+            ServerState::Up | ServerState::Degraded => {
+                screen.note_as(
+                    Colour::Cyan,
+                    "next",
+                    &format!("ifbus test sip {0}     ifbus call sip {0} from=1001 to=1002", self.name),
+                );
+                Ok(())
+            }
+            ServerState::Connecting | ServerState::Suspect => {
+                screen.note_as(Colour::Cyan, "next", "how it goes on: ifbus list sip");
+                Ok(())
+            }
+            ServerState::Down => self.down(session).await,
+        }
+    }
+
+    /// It is added and cannot be used: the test tells why, and whether it is there at all.
+    async fn down(&self, session: &Session) -> Result<(), Failure> {
+        let path = format!("/v1/servers/{}/test", self.name);
+        let tested = session
+            .client
+            .post(&path, &json!({}), None)
+            .await
+            .and_then(|answer| answer.parse::<TestReport>());
+        session.screen.note_as(
+            Colour::Cyan,
+            "next",
+            &format!(
+                "put it right and add it again, or: ifbus test sip {0}     ifbus remove sip {0}",
+                self.name
+            ),
+        );
+        let Ok(report) = tested else { return Err(Failure::said(Exit::Failed)) };
+        for finding in report.findings.iter().filter(|finding| finding.fix.is_some()) {
+            let (text, fix) = (clean(&finding.text), clean(finding.fix.as_deref().unwrap_or_default()));
+            session.screen.note(&format!("  {}: {text}\n      do: {fix}", clean(&finding.area)));
+        }
+        Err(Failure::said(if report.reachable { Exit::Failed } else { test::exit(&report) }))
+    }
+
+    fn body(&self) -> Result<Value, Failure> {
+        let secrets = self.auth.resolve(self.name.as_str())?;
+        let auth: BTreeMap<&str, &str> =
+            secrets.iter().map(|(key, secret)| (key.as_str(), secret.expose())).collect();
+        let (tags, set): (BTreeMap<&str, &str>, BTreeMap<&str, &str>) = self
+            .set
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .partition(|(key, _)| key.starts_with(TAG));
+        let tags: BTreeMap<&str, &str> =
+            tags.into_iter().map(|(key, value)| (&key[TAG.len()..], value)).collect();
+        let set: BTreeMap<&str, &str> = set.into_iter().filter(|(key, _)| !NUMBERS.contains(key)).collect();
+        let mut body = json!({
+            "name": self.name, "kind": self.kind, "host": self.host, "auth": auth, "set": set, "tags": tags,
+        });
+        if let Some(port) = self.port {
+            body["port"] = json!(port);
+        }
+        for key in NUMBERS {
+            let Some(text) = self.set.get(key) else { continue };
+            let number: serde_json::Number =
+                text.parse().map_err(|_| Failure::usage(format!("--set {key}={text} is not a number")))?;
+            body[key] = Value::Number(number);
+        }
+        Ok(body)
+    }
+}
+
+fn warn_of_exposed(screen: &Screen, auth: &Auth) {
+    let exposed = auth.exposed();
+    if !exposed.is_empty() {
+        let keys = exposed.join(", ");
+        let safer = exposed.iter().map(|key| format!("{key}=prompt")).collect::<Vec<_>>().join(",");
+        let text = format!(
+            "{keys} in the command stays in the shell's history and shows in ps; safer: --auth {safer} (or env:NAME, file:PATH, -)"
+        );
+        screen.note_as(Colour::Yellow, "warn", &text);
+    }
+}
+
+/// Without a kind there is nothing to ask as long as there is one kind only.
+fn only_kind() -> Result<Kind, Failure> {
+    match Kind::ALL[..] {
+        [only] => Ok(only),
+        _ => Err(Failure::usage("which kind of server is it?").with(format!("known: {}", Kind::names()))),
+    }
+}
+
+fn parse_kind(text: &str) -> Result<Kind, Failure> {
+    text.parse().map_err(|_: ifbus_call::kind::UnknownKind| {
+        let failure =
+            Failure::usage(format!("no kind of server is called `{}`; nothing was added", clean(text)));
+        let near = ifbus_config::nearest(text, Kind::ALL.map(Kind::as_str));
+        let near = near.map(|near| format!("did you mean {near}?   ")).unwrap_or_default();
+        failure.with(format!("{near}known: {}", Kind::names()))
+    })
+}
+
+fn settings(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut set = BTreeMap::new();
+    for text in texts {
+        let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            return Err(
+                Failure::usage("--set is written key=value").with("as in: --set dial_e164=PJSIP/{n}@trunk")
+            );
+        };
+        if auth::is_pair(text) {
+            return Err(Failure::usage(format!("{key} belongs to --auth, not to --set")));
+        }
+        if set.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(Failure::usage(format!("--set {key}= is given twice")));
+        }
+    }
+    Ok(set)
+}
+
+/// `added pbx1: up, asterisk 22.5.1, 0 calls of ours, 3 foreign legs seen and left alone`
+fn added(server: &ServerView) -> String {
+    let version = server.version.as_deref().map(|version| format!(" {}", clean(version))).unwrap_or_default();
+    match server.state {
+        ServerState::Up | ServerState::Degraded | ServerState::Suspect => format!(
+            "added {}: {}, {}{version}, {} of ours adopted, {} seen and left alone",
+            server.name,
+            server.state.as_str(),
+            server.kind,
+            count(server.calls as usize, "call"),
+            count(server.foreign as usize, "foreign leg"),
+        ),
+        ServerState::Connecting => {
+            format!("added {}: still connecting to {}:{}", server.name, clean(&server.host), server.port)
+        }
+        ServerState::Down => {
+            let why = server.note.as_deref().unwrap_or("no reason was given");
+            format!("added {}, but it is down: {}", server.name, clean(why))
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `ifbus list sip`: the servers and how they stand.
+
+use std::collections::BTreeMap;
+
+use ifbus::serve::http::body::ListBody;
+use ifbus_fleet::view::{ServerState, ServerView};
+use jiff::Timestamp;
+
+use super::errors::Failure;
+use super::render::{NOTHING, clock, count, seconds_between, span};
+use super::screen::Colour;
+use super::session::Session;
+use super::table::{Cell, Column, Table};
+
+/// Lists them.
+pub async fn run(session: &Session) -> Result<(), Failure> {
+    let screen = &session.screen;
+    let answer = session.client.get("/v1/servers").await?;
+    if screen.json {
+        return screen.line(answer.text.trim_end());
+    }
+    let list: ListBody<ServerView> = answer.parse()?;
+    let now = list.as_of;
+    screen.lines(table(&list.data, now, screen.is_terminal()).lines(screen))?;
+    if list.data.is_empty() {
+        screen.note("no server yet: ifbus add sip NAME KIND --host HOST --auth user=NAME,secret=prompt");
+    } else if screen.is_terminal() {
+        screen.line(&summary(&list.data, now))?;
+    }
+    Ok(())
+}
+
+/// The table of servers; `now` is the moment of the data.
+pub fn table(servers: &[ServerView], now: Timestamp, is_terminal: bool) -> Table {
+    let mut table = Table::new(&[
+        Column::text("NAME").kept(),
+        Column::text("KIND"),
+        Column::text("STATE").kept(),
+        Column::number("CALLS"),
+        Column::number("CAP"),
+        Column::text("LINK"),
+        Column::text("NOTE"),
+    ]);
+    for server in servers {
+        let state = if is_terminal {
+            format!("{} {}", sign(server.state), server.state.as_str())
+        } else {
+            server.state.as_str().to_owned()
+        };
+        table.row([
+            Cell::from(server.name.as_str()),
+            Cell::from(server.kind.as_str()),
+            Cell::coloured(state, Some(colour(server.state))),
+            Cell::from(server.calls.to_string()),
+            Cell::from(server.capacity.to_string()),
+            Cell::from(link(server, now)),
+            Cell::from(note(server)),
+        ]);
+    }
+    table
+}
+
+/// The sign beside the word of a state, the same on every surface.
+pub const fn sign(state: ServerState) -> &'static str {
+    match state {
+        ServerState::Connecting => "◌",
+        ServerState::Up => "●",
+        ServerState::Degraded => "◐",
+        ServerState::Suspect => "?",
+        ServerState::Down => "×",
+    }
+}
+
+/// The colour that repeats the word of a state.
+pub const fn colour(state: ServerState) -> Colour {
+    match state {
+        ServerState::Up => Colour::Green,
+        ServerState::Down => Colour::Red,
+        ServerState::Connecting | ServerState::Degraded | ServerState::Suspect => Colour::Yellow,
+    }
+}
+
+fn link(server: &ServerView, now: Timestamp) -> String {
+    server.link.up_since.map_or_else(|| NOTHING.to_owned(), |since| span(seconds_between(since, now)))
+}
+
+/// Why it stands so, which interface fails, and what else is to be known.
+pub fn note(server: &ServerView) -> String {
+    let mut notes: Vec<String> = server.note.iter().cloned().collect();
+    let failing = server.interfaces.iter().filter(|interface| !interface.up);
+    notes.extend(failing.map(|interface| match &interface.why {
+        Some(why) => format!("{}: {why}", interface.interface),
+        None => format!("{} does not answer", interface.interface),
+    }));
+    match &server.warnings[..] {
+        [] => {}
+        [only] => notes.push(only.text.clone()),
+        several => notes.push(count(several.len(), "warning")),
+    }
+    notes.join("; ")
+}
+
+fn summary(servers: &[ServerView], now: Timestamp) -> String {
+    let mut states: BTreeMap<ServerState, usize> = BTreeMap::new();
+    for server in servers {
+        *states.entry(server.state).or_default() += 1;
+    }
+    let order = [
+        ServerState::Up,
+        ServerState::Degraded,
+        ServerState::Suspect,
+        ServerState::Connecting,
+        ServerState::Down,
+    ];
+    let words = order.iter().filter_map(|state| states.get(state).map(|n| format!("{n} {}", state.as_str())));
+    let calls: u32 = servers.iter().map(|server| server.calls).sum();
+    let calls = count(calls as usize, "call");
+    format!("{}. {calls}. as of {}", words.collect::<Vec<_>>().join(", "), clock(now))
+}

@@ -1,0 +1,11 @@
+//! What the command line promises without an orchestrator.
+
+mod auth;
+mod client;
+mod errors;
+mod fixture;
+mod grammar;
+mod render;
+mod stream;
+mod table;
+mod words;

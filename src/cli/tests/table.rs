@@ -1,0 +1,109 @@
+use ifbus_call::Cause;
+use ifbus_fleet::view::{AttemptView, ServerState, Status};
+use unicode_width::UnicodeWidthStr;
+
+use super::fixture::{call, end, now, pipe, plain, server, terminal};
+use crate::cli::screen::Screen;
+use crate::cli::{calls, list};
+
+fn servers(screen: &Screen) -> Vec<String> {
+    let mut warned = server("kam-edge-of-the-far-north-with-a-long-na", ServerState::Degraded);
+    warned.interfaces[0].up = false;
+    let servers = [server("pbx1", ServerState::Up), server("old-pbx", ServerState::Down), warned];
+    list::table(&servers, now(), screen.is_terminal()).lines(screen)
+}
+
+#[test]
+fn servers_on_a_terminal() {
+    let some = [server("pbx1", ServerState::Up), server("old-pbx", ServerState::Down)];
+    let lines = list::table(&some, now(), true).lines(&plain(100));
+    let expected = [
+        "NAME     KIND      STATE   CALLS  CAP  LINK  NOTE",
+        "pbx1     asterisk  ● up       42  200  3 d",
+        "old-pbx  asterisk  × down     42  200  –     management: login refused; next try in 8 s",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal_and_name_and_state_are_whole() {
+    for width in [60, 80, 200] {
+        let lines = servers(&plain(width));
+        for line in &lines {
+            assert!(line.width() <= width, "{} > {width}: {line}", line.width());
+            assert_eq!(line.trim_end(), line, "no line ends in blanks");
+        }
+        assert!(lines[2].contains("old-pbx") && lines[2].contains("× down"), "{width}: {}", lines[2]);
+        assert!(
+            lines[3].contains("kam-edge-of-the-far-north-with-a-long-na") && lines[3].contains("◐ degraded")
+        );
+    }
+    assert!(servers(&plain(80))[3].len() < servers(&plain(200))[3].len());
+}
+
+#[test]
+fn the_last_column_is_cut_first() {
+    let some = [server("pbx1", ServerState::Up), server("old-pbx", ServerState::Down)];
+    let lines = list::table(&some, now(), true).lines(&plain(60));
+    assert_eq!(lines[2], "old-pbx  asterisk  × down     42  200  –     management: lo…");
+}
+
+#[test]
+fn colour_changes_no_column() {
+    let coloured = servers(&terminal(80));
+    let stripped: Vec<String> = coloured
+        .iter()
+        .map(|line| {
+            line.replace("\x1b[0m", "")
+                .replace("\x1b[31m", "")
+                .replace("\x1b[32m", "")
+                .replace("\x1b[33m", "")
+        })
+        .collect();
+    assert_ne!(coloured, stripped);
+    assert_eq!(stripped, servers(&plain(80)));
+}
+
+#[test]
+fn a_program_gets_tabs_a_header_and_everything() {
+    let lines = servers(&pipe());
+    assert_eq!(lines[0], "NAME\tKIND\tSTATE\tCALLS\tCAP\tLINK\tNOTE");
+    assert_eq!(lines[2], "old-pbx\tasterisk\tdown\t42\t200\t–\tmanagement: login refused; next try in 8 s");
+}
+
+#[test]
+fn calls_on_a_terminal_and_in_a_pipe() {
+    let mut held = call(0xBEEF, Status::InProgress);
+    held.held = true;
+    let mut busy = call(0xCAFE, Status::Busy);
+    busy.cause = Some(end(Cause::Busy, "486 Busy\x1bHere"));
+    busy.attempts.insert(
+        0,
+        AttemptView {
+            ended: Some(end(Cause::Congestion, "")),
+            server: "fs1".parse().unwrap(),
+            ..busy.attempts[0].clone()
+        },
+    );
+    let calls = [held, busy];
+    let shown = calls::table(&calls, now(), true).lines(&plain(100));
+    let (a, b) = (calls[0].id.ending(), calls[1].id.ending());
+    let expected = [
+        "ID      STATUS  FROM  TO    SERVER    FOR  NOTE".to_owned(),
+        format!("{a}  held    1001  1002  pbx1    00:24"),
+        format!(
+            "{b}  busy    1001  1002  pbx1    00:30  busy: 486 Busy\\x1bHere, 2 attempts (fs1: congestion)"
+        ),
+    ];
+    assert_eq!(shown, expected);
+    let piped = calls::table(&calls, now(), false).lines(&pipe());
+    assert!(piped[1].starts_with(&format!("{}\theld\t1001\t", calls[0].id)));
+    for width in [60, 80, 200] {
+        for line in calls::table(&calls, now(), true).lines(&plain(width)) {
+            assert!(
+                line.width() <= width
+                    && (line.starts_with("ID") || line.contains("held") || line.contains("busy"))
+            );
+        }
+    }
+}
