@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use ifbus_adapters::adapter::DownReason;
 use ifbus_call::{Interface, Kind, Order, Outcome, ServerName, Why};
-use ifbus_fleet::{Meter, Board, Skipped};
+use ifbus_fleet::{Board, Meter, Skipped};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -414,14 +414,7 @@ impl Meter for Metrics {
         self.orders_in_flight.get(&OfServer { server: server.to_string() }).inc();
     }
 
-    fn order_done(
-        &self,
-        server: &ServerName,
-        kind: Kind,
-        order: &Order,
-        outcome: &Outcome,
-        took: Duration,
-    ) {
+    fn order_done(&self, server: &ServerName, kind: Kind, order: &Order, outcome: &Outcome, took: Duration) {
         self.orders_in_flight.get(&OfServer { server: server.to_string() }).dec();
         let labels =
             KindOrder { kind: kind.as_str(), order: order_word(order), outcome: outcome_word(outcome) };

@@ -66,7 +66,7 @@ fn no_form_of_an_error_or_debug_text_holds_a_secret() {
     let canary = "hunter2-canary";
     let texts = [
         refused(&[&format!("secret={canary}"), &format!("secret={canary}")]),
-        refused(&[&format!("{canary}")]),
+        refused(&[canary]),
         refused(&[&format!("Se cret={canary}")]),
         format!("{:?}", split(&[&format!("user=ifbus,secret={canary}")])),
     ];
