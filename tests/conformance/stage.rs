@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 use crate::target::{Place, Target};
 
 /// A guard against hanging: everything here takes a second or two.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Where the ids of this run's orchestrators begin: two must not share an ARI application.
 const INSTANCE: u64 = 0xC0_0000;
 
@@ -287,8 +287,9 @@ impl Stage {
         self.fleet().board.server(name).map_or(ServerState::Connecting, |view| view.state)
     }
 
-    pub fn foreign_legs(&self) -> usize {
-        self.fleet().board.foreign().len()
+    /// The server's own names of the legs that are not ours.
+    pub fn foreign_legs(&self) -> Vec<String> {
+        self.fleet().board.foreign().into_iter().map(|leg| leg.native).collect()
     }
 
     pub fn server(&self) -> Arc<ifbus_fleet::view::ServerView> {

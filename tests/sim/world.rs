@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ifbus_adapters::{Settings, adapter::Secret};
-use ifbus_call::{Address, CallId, Goal, InstanceId, Kind, ServerName, Verb};
+use ifbus_adapters::{Adapter, Input, Output, Settings, adapter::Secret};
+use ifbus_call::{Address, CallId, Goal, InstanceId, Kind, Nanos, ServerName, Verb};
 use ifbus_doubles::asterisk::{self, Door, Options, Profile};
 use ifbus_fleet::clock::Clock;
 use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
@@ -80,9 +80,42 @@ impl Host for Pbx {
     }
 }
 
+thread_local! {
+    /// The server whose adapter panics at its next input.
+    static SABOTAGE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Makes the adapter of this server panic at its next input, once.
+pub fn sabotage(name: &str) {
+    SABOTAGE.set(Some(name.to_owned()));
+}
+
+/// An adapter that can be made to panic.
+struct Sabotaged {
+    name: String,
+    adapter: Box<dyn Adapter>,
+}
+
+impl Adapter for Sabotaged {
+    fn handle(&mut self, input: Input<'_>, now: Nanos) {
+        if SABOTAGE.with_borrow_mut(|victim| victim.take_if(|victim| *victim == self.name)).is_some() {
+            panic!("sabotaged");
+        }
+        self.adapter.handle(input, now);
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        self.adapter.poll()
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        self.adapter.deadline()
+    }
+}
+
 /// One orchestrator over simulated servers.
 pub struct World<'a> {
-    universe: &'a Universe,
+    pub universe: &'a Universe,
     pub network: Simulated,
     pub servers: BTreeMap<String, Rc<RefCell<Pbx>>>,
     pub fleet: Fleet,
@@ -166,7 +199,10 @@ async fn open(
         meter: Arc::new(ifbus_fleet::NoMeter),
         check: Rc::new(|spec: &ServerSpec, instance| {
             let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name)?;
-            Ok(Rc::from(make))
+            let name = spec.name.to_string();
+            Ok(Rc::new(move |seed| {
+                Box::new(Sabotaged { name: name.clone(), adapter: make(seed) }) as Box<dyn Adapter>
+            }))
         }),
         servers: Arc::new(Mutex::new(servers.collect())),
     };
