@@ -69,9 +69,18 @@ pub const CONNECTS: [&str; 9] = [
 /// What became of the legs found on a server when its links came up.
 pub const ADOPTED: [&str; 3] = ["adopted", "ended", "foreign"];
 /// Actors that are restarted, as labels.
-pub const ACTORS: [&str; 7] = ["server", "router", "health", "breaker", "store", "supervisor", "other"];
+pub const ACTORS: [&str; 5] = ["office", "router", "server", "connection", "other"];
 /// Why actors are restarted, as labels.
-pub const RESTARTS: [&str; 4] = ["panic", "stuck", "failed", "other"];
+pub const RESTARTS: [&str; 8] = [
+    "panicked",
+    "born_panicked",
+    "future_panicked",
+    "drop_panicked",
+    "frozen",
+    "sibling_died",
+    "child_gave_up",
+    "other",
+];
 
 const DELAYS: [f64; 11] = [0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 30.0, 60.0];
 const DURATIONS: [f64; 9] = [1.0, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0, 1800.0, 7200.0];

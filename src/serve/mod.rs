@@ -22,6 +22,7 @@ use ifbus_config::{BadConfig, Paths};
 use ifbus_fleet::store::StoreError;
 use ifbus_fleet::view::ServerState;
 use ifbus_fleet::{Fleet, Meter};
+use ifbus_supervision::{Exit, Kernel};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -29,6 +30,9 @@ use open::Started;
 
 /// How long the first look at the servers may hold up the word that we are ready.
 const ADOPTION_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often the record of deaths is looked at: they are rare, and the figure is scraped every few seconds.
+const LOOK_AT_DEATHS_EVERY: Duration = Duration::from_secs(2);
 
 /// How an orchestrator is to run.
 pub struct ServeOptions {
@@ -95,9 +99,10 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
 async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
     let mut terminate = listen_to(SignalKind::terminate())?;
     let mut interrupt = listen_to(SignalKind::interrupt())?;
-    let opened = open::open(&options)?;
+    let board = Arc::default();
+    let metrics = metrics::Metrics::new(Arc::clone(&board), env!("CARGO_PKG_VERSION"));
+    let opened = open::open(&options, &metrics, board)?;
     let listen = options.listen.unwrap_or(opened.config.listen);
-    let metrics = metrics::Metrics::new(Arc::clone(&opened.board), env!("CARGO_PKG_VERSION"));
     let counts: Arc<dyn Meter> = metrics.clone();
     let boot = opened.boot.clone();
     let (connections, hosts) = (opened.config.limits.connections, opened.config.hosts.clone());
@@ -105,6 +110,7 @@ async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
     let Started { fleet, kernel, keepers } = opened.start(counts).await?;
     let (stopping, stop) = watch::channel(false);
     let ready = watch_adoption(fleet.clone());
+    let deaths = actix_rt::spawn(count_deaths(kernel.clone(), Arc::clone(&metrics)));
     let feed = actix_rt::spawn(metrics::feed::run(Arc::clone(&metrics), fleet.clone(), stop));
     let api = http::Options { listen, hosts, tokens, connections, boot, metrics: Arc::clone(&metrics) };
     let serving = http::server(fleet, ready.clone(), api).map_err(|source| match source.kind() {
@@ -131,6 +137,7 @@ async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
     serving.stop.stop().await;
     kernel.stop().await;
     stopping.send_replace(true);
+    deaths.abort();
     // The feed ends by itself; a panic in it was told of when it happened.
     let _ = feed.await;
     drop(keepers);
@@ -139,6 +146,30 @@ async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
 
 fn listen_to(kind: SignalKind) -> Result<tokio::signal::unix::Signal, ServeError> {
     signal(kind).map_err(|source| ServeError::System { what: "listening to signals", source })
+}
+
+/// Counts the deaths of actors; an ordered stop is none.
+async fn count_deaths(kernel: Kernel, metrics: Arc<metrics::Metrics>) {
+    let mut counted = Duration::ZERO;
+    loop {
+        actix_rt::time::sleep(LOOK_AT_DEATHS_EVERY).await;
+        let deaths = kernel.deaths();
+        for death in deaths.iter().filter(|death| death.at > counted && death.exit != Exit::Stopped) {
+            metrics.actor_restarted(role_of(&death.actor), death.exit.reason());
+        }
+        counted = deaths.last().map_or(counted, |last| last.at);
+    }
+}
+
+/// What an actor is, by its path.
+fn role_of(path: &str) -> &'static str {
+    match path.split('/').collect::<Vec<_>>()[..] {
+        [_] => "office",
+        [_, "router"] => "router",
+        [_, _] => "server",
+        [_, _, _] => "connection",
+        _ => "other",
+    }
 }
 
 /// Becomes true when every server of the start was looked at once: its calls are adopted, or it cannot be reached.

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 
 use super::http::Token;
 use super::keep::{Keeping, read_added};
+use super::metrics::Metrics;
 use super::simulated::Simulated;
 use super::{ServeError, ServeOptions, specs};
 
@@ -54,7 +55,11 @@ pub(super) struct Started {
 }
 
 /// Reads the configuration, the secrets and the store.
-pub(super) fn open(options: &ServeOptions) -> Result<Opened, ServeError> {
+pub(super) fn open(
+    options: &ServeOptions,
+    metrics: &Arc<Metrics>,
+    board: Arc<Board>,
+) -> Result<Opened, ServeError> {
     let paths = &options.paths;
     ifbus_config::private::folder(&paths.data)?;
     ifbus_config::private::folder(&paths.runtime)?;
@@ -76,8 +81,10 @@ pub(super) fn open(options: &ServeOptions) -> Result<Opened, ServeError> {
         (store, instance, remembered, kept) =
             (Store::forgetful(), fresh_instance(), Remembered::default(), None);
     } else {
+        let metrics = Arc::clone(metrics);
+        let timed = move |took| metrics.store_written(took);
         let path = config.store.as_ref().map_or_else(|| paths.store(), |path| base.join(path));
-        let (opened, writer, found, what) = Store::open(&path, fresh_instance())?;
+        let (opened, writer, found, what) = Store::open(&path, fresh_instance(), Box::new(timed))?;
         let secrets = Kept::open(&paths.secrets())?;
         refuse_clash(file.as_deref(), &config, &what)?;
         servers.extend(read_added(&what.servers, &secrets)?);
@@ -88,18 +95,7 @@ pub(super) fn open(options: &ServeOptions) -> Result<Opened, ServeError> {
         drop(check(spec, instance).map_err(|bad| ServeError::Setting(spec.name.clone(), bad))?);
     }
     let boot = format!("{:08x}", rand::random::<u32>());
-    Ok(Opened {
-        config,
-        tokens,
-        board: Arc::default(),
-        boot,
-        instance,
-        servers,
-        remembered,
-        store,
-        kept,
-        keepers,
-    })
+    Ok(Opened { config, tokens, board, boot, instance, servers, remembered, store, kept, keepers })
 }
 
 impl Opened {

@@ -298,7 +298,7 @@ fn what_actors_tell_is_counted_under_closed_words() {
     metrics.adopted(&server, 3, 2, 1, Duration::from_millis(5));
     metrics.probed(&server, Interface::Sip, false, Duration::from_secs(1));
     metrics.unknown_frames(&server, 2);
-    metrics.actor_restarted("server", "panic");
+    metrics.actor_restarted("server", "panicked");
     metrics.actor_restarted("no such actor", "no such reason");
     metrics.store_written(Duration::from_millis(1));
     let of = |name: &str, labels: &[(&str, &str)]| value(&metrics, name, labels);
@@ -317,7 +317,7 @@ fn what_actors_tell_is_counted_under_closed_words() {
         1.0
     );
     assert_eq!(of("ifbus_frames_unknown_total", &[at]), 2.0);
-    assert_eq!(of("ifbus_actor_restarts_total", &[("actor", "server"), ("reason", "panic")]), 1.0);
+    assert_eq!(of("ifbus_actor_restarts_total", &[("actor", "server"), ("reason", "panicked")]), 1.0);
     assert_eq!(of("ifbus_actor_restarts_total", &[("actor", "other"), ("reason", "other")]), 1.0);
     assert_eq!(of("ifbus_store_write_seconds_count", &[]), 1.0);
     assert_eq!(of("ifbus_build_info", &[("version", "1.2.3")]), 1.0);

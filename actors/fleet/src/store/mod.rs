@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use ifbus_call::{CallId, Goal, InstanceId, ServerName};
 use rusqlite::Connection;
@@ -86,6 +87,8 @@ pub struct Remembered {
 
 /// What is told when a change was written, or could not be.
 pub type Written = Box<dyn FnOnce(bool) + Send>;
+/// What is told, on the writer's thread, how long a batch took to write.
+pub type Timed = Box<dyn Fn(Duration) + Send>;
 
 /// The store, as actors hold it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -119,13 +122,15 @@ impl Store {
         Self { writer: None }
     }
 
-    /// Opens or makes the file, reads what is there, starts the writer. `fresh` becomes the id of a new installation.
+    /// Opens or makes the file, reads what is there, starts the writer. `fresh` becomes the id of a new installation;
+    /// `timed` is told of every batch.
     ///
     /// # Errors
     /// The file cannot be used, or is of a newer ifbus.
     pub fn open(
         path: &Path,
         fresh: InstanceId,
+        timed: Timed,
     ) -> Result<(Self, WriterThread, InstanceId, Remembered), StoreError> {
         let sqlite = |source| StoreError::Sqlite { path: path.to_owned(), source };
         let connection = Connection::open(path).map_err(sqlite)?;
@@ -137,7 +142,7 @@ impl Store {
         let (waiting, failing) = (Arc::clone(&writer.waiting), Arc::clone(&writer.failing));
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || write(connection, &jobs, &waiting, &failing))
+            .spawn(move || write(connection, &jobs, &waiting, &failing, &timed))
             .expect("a thread can be started at the start");
         Ok((
             Self { writer: Some(writer) },
@@ -203,7 +208,13 @@ impl Drop for WriterThread {
     }
 }
 
-fn write(mut connection: Connection, jobs: &Receiver<Job>, waiting: &AtomicUsize, failing: &AtomicBool) {
+fn write(
+    mut connection: Connection,
+    jobs: &Receiver<Job>,
+    waiting: &AtomicUsize,
+    failing: &AtomicBool,
+    timed: &Timed,
+) {
     let mut stopping = false;
     while !stopping {
         let Ok(first) = jobs.recv() else { return };
@@ -216,7 +227,9 @@ fn write(mut connection: Connection, jobs: &Receiver<Job>, waiting: &AtomicUsize
             }
             next = if batch.len() < BATCH_MAX { jobs.try_recv().ok() } else { None };
         }
+        let began = Instant::now();
         let result = schema::apply(&mut connection, batch.iter().map(|(change, _)| change));
+        timed(began.elapsed());
         let well = result.is_ok();
         if let Err(error) = &result
             && !failing.load(Ordering::Relaxed)

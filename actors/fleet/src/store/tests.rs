@@ -66,13 +66,15 @@ fn what_was_written_is_there_after_a_restart() {
     let id = CallId::new(1, 2);
     let goal = Goal::Consult { asks: LegId(1), waits: LegId(2), target: LegId(3) };
     {
-        let (store, _thread, instance, found) = Store::open(&folder.file(), InstanceId(7)).unwrap();
+        let (store, _thread, instance, found) =
+            Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})).unwrap();
         assert_eq!((instance, found.calls.len()), (InstanceId(7), 0));
         store.note(Change::Call(Box::new(view(id))));
         store.note(Change::Server("pbx1".parse().unwrap(), "{}".into()));
         assert!(written(&store, Change::Goal(id, Some(goal.clone()))));
     }
-    let (_store, _thread, instance, found) = Store::open(&folder.file(), InstanceId(8)).unwrap();
+    let (_store, _thread, instance, found) =
+        Store::open(&folder.file(), InstanceId(8), Box::new(|_| {})).unwrap();
     assert_eq!(instance, InstanceId(7), "the installation keeps its id");
     assert_eq!(found.calls, [view(id)]);
     assert_eq!(found.goals.get(&id), Some(&goal));
@@ -84,12 +86,12 @@ fn an_ended_call_is_forgotten_with_its_goal() {
     let folder = Folder::new("ended");
     let id = CallId::new(1, 2);
     {
-        let (store, _thread, ..) = Store::open(&folder.file(), InstanceId(7)).unwrap();
+        let (store, _thread, ..) = Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})).unwrap();
         store.note(Change::Call(Box::new(view(id))));
         store.note(Change::Goal(id, Some(Goal::Talk { a: LegId(1), b: LegId(2) })));
         assert!(written(&store, Change::Ended(id)));
     }
-    let (.., found) = Store::open(&folder.file(), InstanceId(7)).unwrap();
+    let (.., found) = Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})).unwrap();
     assert_eq!((found.calls.len(), found.goals.len()), (0, 0));
 }
 
@@ -99,7 +101,7 @@ fn a_file_of_a_newer_ifbus_is_refused_and_left_alone() {
     let connection = rusqlite::Connection::open(folder.file()).unwrap();
     connection.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(connection);
-    let error = Store::open(&folder.file(), InstanceId(7)).unwrap_err();
+    let error = Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})).unwrap_err();
     assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
 }
 
@@ -107,13 +109,16 @@ fn a_file_of_a_newer_ifbus_is_refused_and_left_alone() {
 fn a_file_that_is_no_store_is_refused() {
     let folder = Folder::new("garbage");
     std::fs::write(folder.file(), vec![7; 4096]).unwrap();
-    assert!(matches!(Store::open(&folder.file(), InstanceId(7)), Err(StoreError::Sqlite { .. })));
+    assert!(matches!(
+        Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})),
+        Err(StoreError::Sqlite { .. })
+    ));
 }
 
 #[test]
 fn a_store_that_cannot_write_says_so_and_recovers() {
     let folder = Folder::new("failing");
-    let (store, _thread, ..) = Store::open(&folder.file(), InstanceId(7)).unwrap();
+    let (store, _thread, ..) = Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})).unwrap();
     let id = CallId::new(1, 2);
     let saboteur = rusqlite::Connection::open(folder.file()).unwrap();
     saboteur.execute_batch("ALTER TABLE goals RENAME TO elsewhere").unwrap();
