@@ -92,6 +92,8 @@ fn events(stage: &Stage) {
 fn load(stage: &Stage) {
     let id = stage.talk("1001", "1002");
     assert_eq!(stage.server().calls, 1);
+    stage.kill_and_restart();
+    stage.until("the server says that it carries two legs", |stage| stage.server().load.legs >= Some(2));
     stage.hang_up(id);
     stage.until("the counter is back", |stage| stage.server().calls == 0);
 }

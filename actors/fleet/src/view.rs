@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use ifbus_call::order::Direction;
-use ifbus_call::{Address, By, CallId, Cause, Finding, Kind, Role, Said, ServerName};
+use ifbus_call::{Address, By, CallId, Cause, Finding, Kind, Load, Role, Said, ServerName};
 
 /// Where a call stands. The last five are terminal; a call has exactly one of them in its life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
@@ -243,6 +243,9 @@ pub struct ServerView {
     pub capacity: u32,
     /// The most new calls a second it gets.
     pub cps_max: f64,
+    /// How busy the server itself says it is, as last asked.
+    #[schema(value_type = Object)]
+    pub load: Load,
     /// The life of the links.
     pub link: LinkView,
     /// What the operator should know.

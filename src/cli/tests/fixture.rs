@@ -85,6 +85,7 @@ pub(super) fn server(name: &str, state: ServerState) -> ServerView {
         foreign: 3,
         capacity: 200,
         cps_max: 50.0,
+        load: ifbus_call::Load::default(),
         link: LinkView { epoch: 1, up_since: (state != ServerState::Down).then(|| before(3 * 86_400)) },
         warnings: Vec::new(),
     }

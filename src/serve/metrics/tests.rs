@@ -374,6 +374,7 @@ fn server(called: &str) -> ServerView {
         foreign: 0,
         capacity: 500,
         cps_max: 50.0,
+        load: Default::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: Vec::new(),
     }

@@ -24,6 +24,7 @@ fn server(name: &str, state: ServerState, calls: u32, capacity: u32) -> Arc<Serv
         foreign: 0,
         capacity,
         cps_max: 50.0,
+        load: Default::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: vec![],
     })

@@ -134,6 +134,7 @@ impl Server {
         };
         self.condition.note = None;
         self.condition.sip_next = Some(now);
+        self.give(Order::Load, Purpose::Load, now);
     }
 
     pub(super) fn down(&mut self, down: &Down, world: &mut World<Self>) {
@@ -393,6 +394,7 @@ impl Server {
             foreign: self.foreign,
             capacity: self.spec.capacity,
             cps_max: self.spec.cps,
+            load: self.load,
             link: LinkView { epoch: self.epoch.0, up_since },
             warnings: self
                 .warnings

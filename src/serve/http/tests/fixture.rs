@@ -214,6 +214,7 @@ pub(super) fn server(called: &str, state: ServerState) -> ServerView {
         foreign: 1,
         capacity: 500,
         cps_max: 50.0,
+        load: Default::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: Vec::new(),
     }
