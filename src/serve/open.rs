@@ -11,7 +11,7 @@ use ifbus_fleet::clock::Clock;
 use ifbus_fleet::journal::Journal;
 use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
 use ifbus_fleet::roster::Roster;
-use ifbus_fleet::store::{Remembered, Store, WriterThread};
+use ifbus_fleet::store::{Change, Remembered, Store, WriterThread};
 use ifbus_fleet::{Board, Fleet, Meter, ServerSpec};
 use ifbus_links::Sockets;
 use ifbus_supervision::{Kernel, Options as KernelOptions, Policy, Recipient, Watchdog, WhenFrozen};
@@ -102,7 +102,13 @@ impl Opened {
     /// Starts the actors.
     pub(super) async fn start(self, meter: Arc<dyn Meter>) -> Result<Started, ServeError> {
         for view in self.remembered.calls {
-            self.board.show_call(view);
+            let known = self.servers.iter().any(|spec| Some(&spec.name) == view.server.as_ref());
+            if known {
+                self.board.show_call(view);
+            } else {
+                // Its server left the fleet while we were away: nobody will ever tell how it ended.
+                self.store.note(Change::Ended(view.id));
+            }
         }
         let journal = Journal::new(&self.boot, self.config.limits.events);
         let roster = Arc::new(Roster::default());

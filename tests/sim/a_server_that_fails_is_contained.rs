@@ -97,3 +97,20 @@ fn a_forged_hangup_changes_no_state() {
         world.hang_up(id).await;
     });
 }
+
+#[test]
+fn a_test_tells_of_now_and_not_of_the_last_try() {
+    run(26, &["pbx1"], async |world| {
+        world.with("pbx1", |pbx, now| pbx.kill(now));
+        world.until("down", |world| world.state("pbx1") == ServerState::Down).await;
+        let name: ifbus_call::ServerName = "pbx1".parse().unwrap();
+        world.pass(Duration::from_secs(120)).await;
+        let report = world.fleet.control.test_server(name.clone()).await.unwrap();
+        assert!(!report.ok && !report.reachable, "{report:?}");
+        assert_eq!(report.findings[0].area, "management");
+        assert!(report.findings[0].fix.is_some());
+        world.with("pbx1", |pbx, now| pbx.restart(now));
+        let report = world.fleet.control.test_server(name).await.unwrap();
+        assert!(report.ok, "{report:?}");
+    });
+}

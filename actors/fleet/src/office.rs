@@ -22,7 +22,7 @@ use crate::meter::Meter;
 use crate::problem::{Code, Problem};
 use crate::roster::Roster;
 use crate::router::{Place, Returned, Router, RouterSeed};
-use crate::server::{Act, Inspect, Memory, Retire, Server, ServerSeed, Shared};
+use crate::server::{Act, Inspect, Memory, Retire, Server, ServerSeed, Shared, TryNow};
 use crate::store::Store;
 use crate::view::{CallView, Origin, ServerState, ServerView, TestReport};
 
@@ -215,6 +215,9 @@ impl On<Add> for Office {
                 return Err(Problem::new(Code::ReadOnlyServer, detail));
             }
             if before.spec == spec {
+                if let Some(server) = self.roster.address(&name) {
+                    server.tell(TryNow);
+                }
                 return Ok(());
             }
             let calls = self.calls_on(&name);

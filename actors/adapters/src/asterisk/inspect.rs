@@ -9,7 +9,6 @@ use ifbus_call::order::Done;
 use ifbus_call::{Finding, Interface, Nanos, Verdict};
 
 use super::flight::{Purpose, Timer, Work};
-use super::listing::LIST_WITHIN;
 use super::machine::{Asterisk, COMMANDS, Request, SILENT_MAX, WATCH};
 use super::probe::Part;
 use crate::adapter::{DownReason, HttpReply, LinkError, Ticket};
@@ -38,6 +37,9 @@ const ACTIONS: [&str; 10] = [
     "Status",
     "UserEvent",
 ];
+
+/// The deadline of an inspection: a person waits for it, and a healthy server answers each part within milliseconds.
+const INSPECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Actions that ifbus never sends and a manager user of it should not have.
 const DANGEROUS: [&str; 2] = ["Command", "UpdateConfig"];
@@ -83,7 +85,7 @@ impl Asterisk {
         asks.extend(self.send_marker(ticket, &marker));
         let findings = self.known_at_once();
         let work = Work::Inspect(Inspection { began: self.now, open, findings, marker });
-        self.running(ticket, work, asks, LIST_WITHIN);
+        self.running(ticket, work, asks, INSPECT_WITHIN);
         self.ask_sip(ticket);
     }
 
@@ -283,7 +285,7 @@ fn unanswered(check: Check) -> Finding {
         }
     };
     let verdict = if check == Check::Rights { Verdict::Skip } else { Verdict::Fail };
-    finding(area, verdict, format!("{what}: no answer within {LIST_WITHIN:?}"), fix)
+    finding(area, verdict, format!("{what}: no answer within {INSPECT_WITHIN:?}"), fix)
 }
 
 fn finding(area: &str, verdict: Verdict, text: String, fix: &str) -> Finding {

@@ -13,13 +13,13 @@ use ifbus_call::{
 use super::flight::{Asked, Purpose, Running, Timer, Timers};
 use super::legs::Legs;
 use super::options::Options;
+use super::probe::SipQuestion;
 use super::random::Random;
 use crate::adapter::{
     Adapter, Down, DownReason, Endpoint, HttpReply, HttpRequest, Input, LinkError, LinkId, Output, RequestId,
     Ticket, Warning,
 };
 use crate::wire_format::ami::{Action, Decoder, Unfit};
-use crate::wire_format::sip_options::Question;
 
 /// AMI: actions. Filtered at login so that it carries responses and `OriginateResponse` alone.
 pub(super) const COMMANDS: u8 = 0;
@@ -69,7 +69,7 @@ pub(super) struct Life {
     pub(super) sessions: [Session; 3],
     pub(super) stream: Stream,
     pub(super) sip: Link,
-    pub(super) question: Option<(Ticket, Question)>,
+    pub(super) sip_question: Option<SipQuestion>,
     /// The event that proves the stream.
     pub(super) proof: String,
     pub(super) requests: BTreeMap<u64, Request>,

@@ -29,6 +29,13 @@ pub(super) struct Probing {
     answers: BTreeMap<Part, Option<Result<Duration, String>>>,
 }
 
+/// A question to SIP, and the orders that wait for its answer; there is always one.
+#[derive(Debug)]
+pub(super) struct SipQuestion {
+    askers: Vec<Ticket>,
+    question: Question,
+}
+
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
@@ -139,11 +146,17 @@ impl Asterisk {
 
     // ---- SIP -------------------------------------------------------------------------------------------------------
 
-    /// Asks SIP for a sign of life. A newer question replaces an older one, whose order ends at its deadline.
+    /// Asks SIP for a sign of life. A question that is under way serves whoever asks meanwhile.
     pub(super) fn ask_sip(&mut self, ticket: Ticket) {
         let Some((host, port)) = self.options.sip.clone() else { return };
+        if let Some(asked) = &mut self.life.sip_question
+            && self.life.orders.contains_key(&asked.askers[0])
+        {
+            asked.askers.push(ticket);
+            return;
+        }
         let question = Question { id: self.random.next() };
-        self.life.question = Some((ticket, question));
+        self.life.sip_question = Some(SipQuestion { askers: vec![ticket], question });
         match self.life.sip {
             Link::Closed => {
                 self.life.sip = Link::Opening;
@@ -161,15 +174,15 @@ impl Asterisk {
 
     fn send_options(&mut self) {
         let Some((host, port)) = &self.options.sip else { return };
-        if let Some((ticket, question)) = &self.life.question {
-            let (ticket, datagram) = (*ticket, question.datagram(host, *port));
+        if let Some(asked) = &self.life.sip_question {
+            let (first, datagram) = (asked.askers[0], asked.question.datagram(host, *port));
             self.out.push_back(Output::Send(self.link(SIP), datagram));
-            self.life.timers.arm(Timer::Retransmit(ticket), self.now + ASK_AGAIN);
+            self.life.timers.arm(Timer::Retransmit(first), self.now + ASK_AGAIN);
         }
     }
 
     pub(super) fn ask_sip_again(&mut self, ticket: Ticket) {
-        if self.life.question.as_ref().is_some_and(|(asking, _)| *asking == ticket)
+        if self.life.sip_question.as_ref().is_some_and(|asked| asked.askers[0] == ticket)
             && self.life.sip == Link::In
         {
             self.send_options();
@@ -177,24 +190,22 @@ impl Asterisk {
     }
 
     pub(super) fn sip_datagram(&mut self, datagram: &[u8]) {
-        let Some((ticket, question)) = &self.life.question else { return };
-        if question.answered_by(datagram).is_some() {
-            let ticket = *ticket;
-            self.sip_answered(ticket, None);
+        if self.life.sip_question.as_ref().is_some_and(|asked| asked.question.answered_by(datagram).is_some())
+        {
+            self.sip_answered(None);
         }
     }
 
     pub(super) fn sip_closed(&mut self, error: &LinkError) {
         self.life.sip = Link::Closed;
-        if let Some((ticket, _)) = &self.life.question {
-            let ticket = *ticket;
-            self.sip_answered(ticket, Some(error.to_string()));
-        }
+        self.sip_answered(Some(error.to_string()));
     }
 
-    fn sip_answered(&mut self, ticket: Ticket, failure: Option<String>) {
-        self.life.question = None;
-        self.life.timers.disarm(Timer::Retransmit(ticket));
-        self.part(ticket, Part::Sip, failure);
+    fn sip_answered(&mut self, failure: Option<String>) {
+        let Some(asked) = self.life.sip_question.take() else { return };
+        self.life.timers.disarm(Timer::Retransmit(asked.askers[0]));
+        for ticket in asked.askers {
+            self.part(ticket, Part::Sip, failure.clone());
+        }
     }
 }

@@ -12,6 +12,7 @@
 mod adopt;
 mod calls;
 mod connection;
+mod inspect;
 mod ready;
 mod report;
 #[cfg(test)]
@@ -116,6 +117,8 @@ pub struct Server {
     /// Orders waiting to be handed to the adapter.
     orders: VecDeque<(Ticket, Order)>,
     condition: ready::Condition,
+    /// Those who wait for the links to come up, to have them looked at.
+    inspections: Vec<(Duration, Answer<TestReport>)>,
     warnings: Vec<Warning>,
     interfaces: Vec<InterfaceView>,
     version: Option<String>,
@@ -180,6 +183,10 @@ pub struct Act {
 #[derive(Debug)]
 pub struct Inspect(pub Answer<TestReport>);
 
+/// Try to connect now, whenever the next try was to be.
+#[derive(Debug)]
+pub struct TryNow;
+
 /// The server leaves the fleet: its calls are not touched, our links are closed.
 #[derive(Debug)]
 pub struct Retire;
@@ -220,6 +227,7 @@ impl Behavior for Server {
             tickets_given: 0,
             orders: VecDeque::new(),
             condition: ready::Condition::new(),
+            inspections: Vec::new(),
             warnings: Vec::new(),
             interfaces: Vec::new(),
             version: None,
@@ -280,6 +288,15 @@ impl On<Inspect> for Server {
 
     fn on(&mut self, Inspect(answer): Inspect, world: &mut World<Self>) {
         self.inspect(answer, world);
+        self.drive(world);
+    }
+}
+
+impl On<TryNow> for Server {
+    type Reply = ();
+
+    fn on(&mut self, _: TryNow, world: &mut World<Self>) {
+        self.try_now(world);
         self.drive(world);
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use ifbus_adapters::adapter::{Down, DownReason, Input, Warning};
 use ifbus_call::call::Input as CallInput;
 use ifbus_call::order::Probed;
-use ifbus_call::{CallId, Done, Epoch, Finding, Nanos, Order, Outcome, Verdict};
-use ifbus_supervision::{Answer, Backoff, World};
+use ifbus_call::{CallId, Done, Epoch, Nanos, Order, Outcome};
+use ifbus_supervision::{Backoff, World};
 
 use super::{Purpose, Server, at};
 use crate::journal::Fact;
-use crate::view::{InterfaceView, LinkView, ServerState, ServerView, TestReport, WarningView};
+use crate::view::{InterfaceView, LinkView, ServerState, ServerView, WarningView};
 
 /// How often the interfaces are probed: with [`SUSPECT_AFTER`] it bounds the time to suspicion to a second and a half.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -125,6 +125,15 @@ impl Server {
         self.adapter.handle(Input::Start(self.epoch), at(world));
     }
 
+    /// Somebody wants to know now: a life that waits for its time begins at once.
+    pub(super) fn try_now(&mut self, world: &mut World<Self>) {
+        if let Life::Over { .. } = self.condition.state {
+            self.condition.failures = 0;
+            self.condition.note = None;
+            self.start_a_life(world);
+        }
+    }
+
     /// The links are ready; `adopt.rs` has taken over the calls.
     pub(super) fn begin_good_life(&mut self, now: Nanos) {
         self.condition.state = Life::Good {
@@ -135,6 +144,7 @@ impl Server {
         self.condition.note = None;
         self.condition.sip_next = Some(now);
         self.give(Order::Load, Purpose::Load, now);
+        self.inspect_those_waiting(now);
     }
 
     pub(super) fn down(&mut self, down: &Down, world: &mut World<Self>) {
@@ -163,6 +173,7 @@ impl Server {
         self.condition.sip_misses = 0;
         self.condition.note = Some(down.to_string());
         self.condition.last_end = Some(down.reason.clone());
+        self.cannot_inspect(&down.reason, &down.to_string(), now);
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         let kept = calls.len();
         for call in calls {
@@ -309,65 +320,7 @@ impl Server {
         world.stop();
     }
 
-    // --- looking at it ---
-
-    pub(super) fn inspect(&mut self, answer: Answer<TestReport>, world: &mut World<Self>) {
-        if self.condition.takes_calls() {
-            self.give(Order::Inspect, Purpose::Inspect(world.now(), answer), at(world));
-            return;
-        }
-        let why = self.condition.note.clone().unwrap_or_else(|| "still connecting".to_owned());
-        let reachable = why.contains("login refused");
-        let fix = if reachable {
-            format!(
-                "check user and secret: ifbus add sip {} {} --auth user=...,secret=prompt",
-                self.spec.name, self.spec.kind
-            )
-        } else {
-            format!(
-                "check that {} listens and lets this host in: ifbus setup {}",
-                self.spec.settings.host, self.spec.kind
-            )
-        };
-        let finding =
-            Finding { area: "management".to_owned(), verdict: Verdict::Fail, text: why, fix: Some(fix) };
-        let skipped = Finding {
-            area: "everything else".to_owned(),
-            verdict: Verdict::Skip,
-            text: "needs the management interface".to_owned(),
-            fix: None,
-        };
-        let server = self.spec.name.clone();
-        answer.give(TestReport {
-            server,
-            ok: false,
-            reachable,
-            findings: vec![finding, skipped],
-            took_s: 0.0,
-        });
-    }
-
-    pub(super) fn inspected(
-        &mut self,
-        outcome: Outcome,
-        began: Duration,
-        answer: Answer<TestReport>,
-        now: Nanos,
-    ) {
-        let findings = match outcome {
-            Ok(Done::Inspected(findings)) => findings,
-            Ok(_) => Vec::new(),
-            Err(refused) => vec![Finding {
-                area: "management".to_owned(),
-                verdict: Verdict::Fail,
-                text: refused.to_string(),
-                fix: Some(format!("try again: ifbus test sip {}", self.spec.name)),
-            }],
-        };
-        let ok = findings.iter().all(|finding| finding.verdict != Verdict::Fail);
-        let took_s = (now.since_start().saturating_sub(began)).as_secs_f64();
-        answer.give(TestReport { server: self.spec.name.clone(), ok, reachable: true, findings, took_s });
-    }
+    // --- what is shown ---
 
     pub(super) fn view(&self, _now: Nanos) -> ServerView {
         let (up_since, next_try) = match self.condition.state {
