@@ -28,7 +28,7 @@ pub struct Act {
     pub path: &'static str,
     /// The body.
     pub body: Map<String, Value>,
-    /// What is said when it is done: `on hold`. What the event says if there is nothing.
+    /// What is said when it is done: `on hold`. Nothing for a verb that ends the call: how it ended is said then.
     pub says: Option<String>,
     /// The command to go on with, before `call_id=...` and after it.
     pub next: Option<(&'static str, &'static str)>,
@@ -83,10 +83,11 @@ impl Act {
     fn say(&self, session: &Session, order: &OrderBody, took: Duration) -> Result<(), Failure> {
         let short = id(order.call.id, session.screen.is_terminal());
         let event = order.result.as_ref().map(|event| clean(&event.fact.text));
-        let says = self.says.clone().or_else(|| event.clone()).unwrap_or_else(|| "done".to_owned());
+        let ended = || format!("ended: {}", event.as_deref().unwrap_or("over already"));
+        let says = self.says.clone().unwrap_or_else(ended);
         match order.status {
             OrderStatus::AlreadySo => {
-                session.screen.line(&format!("{short} {says} already; nothing was sent"))
+                session.screen.line(&format!("{short} {says}; it was so already, nothing was sent"))
             }
             OrderStatus::Done => {
                 session.screen.line(&format!("{short} {says}, {:.2} s", took.as_secs_f64()))?;

@@ -130,7 +130,11 @@ async fn watch(
         let heard = session.screen.wait("waiting for the phones", events.next()).await?;
         tell(session, placed, &heard, watch)?;
         let may_be_over = match &heard.what {
-            What::Event(event) => matches!(event.fact.kind.as_str(), "call.answered" | "call.ended"),
+            What::Event(event) => match event.fact.kind.as_str() {
+                "call.ended" => true,
+                "call.answered" => watch == Watch::UntilJoined,
+                _ => false,
+            },
             What::Gap(_) => true, // whatever was missed is in the view
             What::Other => false,
         };

@@ -136,6 +136,10 @@ fn note(call: &CallView) -> String {
     if let Some(verb) = &call.verb {
         notes.push(format!("{} under way", verb.replace('_', " ")));
     }
+    if call.legs.iter().any(|leg| leg.party != call.from && leg.party != call.to) {
+        let parties: Vec<String> = call.legs.iter().map(|leg| leg.party.to_string()).collect();
+        notes.push(format!("now {}", parties.join(", ")));
+    }
     let muted = call.legs.iter().filter(|leg| !leg.muted.is_empty());
     notes.extend(muted.map(|leg| format!("{} muted", leg.party)));
     if let Some(end) = call.cause.as_ref().filter(|_| call.status != Status::Completed) {

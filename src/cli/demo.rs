@@ -102,7 +102,9 @@ async fn set_up(screen: &Screen) -> Result<(Stage, Session), Failure> {
 pub(super) async fn play(session: &Session) -> Result<(), Failure> {
     for (words, expected) in STORY {
         let words = fill_in(session, words).await?;
-        session.screen.note(&format!("\n$ ifbus {words}"));
+        if !session.screen.json {
+            session.screen.line(&format!("\n$ ifbus {words}"))?;
+        }
         let ended = match typed(&words)?.run(session).await {
             Ok(()) => Exit::Done,
             Err(failure) => {

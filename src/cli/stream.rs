@@ -173,7 +173,7 @@ impl Frames {
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         // Our own server ends lines with a line feed; a carriage return beside it means nothing.
         self.buffer.extend(bytes.iter().filter(|byte| **byte != b'\r'));
-        if self.buffer.len() > EVENT_MAX + self.searched && self.searched > EVENT_MAX {
+        if self.searched > EVENT_MAX {
             return Err(Failure::not_understood("an event has no end"));
         }
         Ok(())
