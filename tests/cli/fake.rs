@@ -171,6 +171,7 @@ pub fn server(name: &str, state: ServerState, calls: u32) -> ServerView {
         foreign: 3,
         capacity: 200,
         cps_max: 50.0,
+        load: ifbus_call::Load::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: Vec::new(),
     }

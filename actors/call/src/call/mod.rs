@@ -1,7 +1,7 @@
 //! A call: two legs and what happens to them, from the first ring to the last goodbye.
 //!
 //! The machine holds *facts* (which legs exist, how far they are, who talks to whom) and a *goal* (who should talk to
-//! whom). Every input changes a fact or the goal; then [`Call::settle`] gives the one order that brings the facts
+//! whom). Every input changes a fact or the goal; then `settle` gives the one order that brings the facts
 //! nearer to the goal. A verb is a new goal, compensation is an older goal, and adoption after a crash is the same
 //! machine started from the server's own list.
 //!
