@@ -49,7 +49,7 @@ pub const SKIPS: [&str; 9] = [
     "suspect",
     "at_capacity",
     "cps_exceeded",
-    "no_template",
+    "removed",
     "tried",
     "not_named",
     "other",

@@ -125,7 +125,7 @@ pub enum DownReason {
 /// Something the operator should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// A word for machines: `ari_off`, `forged_event`, `clear_text`.
+    /// A word for machines: `ari_off`, `forged_event`.
     pub code: &'static str,
     /// A sentence for people.
     pub text: String,

@@ -52,6 +52,14 @@ pub fn check(
     }
 }
 
+/// The management port of a kind that nobody said anything about.
+#[must_use]
+pub const fn default_port(kind: Kind) -> u16 {
+    match kind {
+        Kind::Asterisk => 5038,
+    }
+}
+
 /// The keys a kind takes, for help texts, completion and the schema.
 #[must_use]
 pub const fn keys(kind: Kind) -> &'static [Key] {

@@ -175,7 +175,7 @@ pub struct Skipped {
     /// Which.
     #[schema(value_type = String)]
     pub server: ServerName,
-    /// Why: `down`, `connecting`, `suspect`, `at_capacity`, `cps_exceeded`, `no_template`, `tried`, `not_named`.
+    /// Why: `down`, `connecting`, `suspect`, `at_capacity`, `cps_exceeded`, `tried`, `removed`, `not_named`.
     pub reason: String,
     /// More words, if there are any.
     pub detail: Option<String>,

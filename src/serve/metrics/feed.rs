@@ -29,9 +29,8 @@ pub(super) const CAUSES: [&str; 8] = [
     Cause::ALL[7].as_str(),
 ];
 /// Types of events, as labels; one that is not here is counted as `other`.
-pub const TYPES: [&str; 32] = [
+pub const TYPES: [&str; 29] = [
     "call.queued",
-    "call.placed",
     "call.retry",
     "call.ringing",
     "call.leg_answered",
@@ -55,9 +54,7 @@ pub const TYPES: [&str; 32] = [
     "server.added",
     "server.changed",
     "server.removed",
-    "server.connecting",
     "server.up",
-    "server.degraded",
     "server.suspect",
     "server.down",
     "server.warning",

@@ -127,7 +127,8 @@ impl Asterisk {
         self.over(leg);
     }
 
-    /// The server does not know the leg. Its end is told if it was heard, else a little later.
+    /// The server does not know the leg. Its end is told if it was heard. If it was not, the server is asked again a
+    /// little later: while a leg is being moved into a bridge it may be unknown for a moment (seen on 22 under load).
     pub(super) fn gone(&mut self, leg: LegId) {
         let Some(known) = self.life.legs.get_mut(leg) else { return };
         if !known.made {
@@ -144,12 +145,29 @@ impl Asterisk {
         }
         match known.rumor.take() {
             Some(end) => self.ended(leg, &end),
+            None if known.last_chance => self.vanished(leg),
             None => {
                 known.gone = true;
                 if !self.life.timers.is_armed(Timer::Gone(leg)) {
                     self.life.timers.arm(Timer::Gone(leg), self.now + GONE_AFTER);
                 }
             }
+        }
+    }
+
+    /// Some time has passed since the server did not know the leg.
+    pub(super) fn gone_for_a_while(&mut self, leg: LegId) {
+        if let Some(known) = self.life.legs.get_mut(leg).filter(|known| known.gone) {
+            known.last_chance = true;
+            self.doubt(leg);
+        }
+    }
+
+    /// The server knows the leg: what was thought of its end was wrong.
+    pub(super) fn lives(&mut self, leg: LegId) {
+        if let Some(known) = self.life.legs.get_mut(leg) {
+            (known.gone, known.last_chance) = (false, false);
+            self.life.timers.disarm(Timer::Gone(leg));
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Leg {
     pub(super) rumor: Option<End>,
     /// The server, when asked, did not know it; its end is on the way or was missed.
     pub(super) gone: bool,
+    /// It was asked about again a little later: another "no such channel" is believed.
+    pub(super) last_chance: bool,
     pub(super) question: Question,
 }
 
@@ -55,6 +57,7 @@ impl Leg {
             by: None,
             rumor: None,
             gone: false,
+            last_chance: false,
             question: Question::None,
         }
     }

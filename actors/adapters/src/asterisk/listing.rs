@@ -248,6 +248,8 @@ impl Asterisk {
                 self.learn(&item);
             }
             Some(None) => self.gone(leg),
+            // no answer is no evidence; a leg that is on its last chance is asked about once more
+            None if known.last_chance => return self.doubt(leg),
             None => {}
         }
         if again {
@@ -259,6 +261,7 @@ impl Asterisk {
 
     /// Applies a line of a list to what is known.
     pub(super) fn learn(&mut self, item: &Item) {
+        self.lives(item.leg);
         if let Some(native) = &item.foreign {
             let known = self.life.legs.insert(item.leg, Leg::new(Some(native.clone())));
             known.made = true;

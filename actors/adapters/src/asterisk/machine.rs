@@ -370,7 +370,7 @@ impl Asterisk {
                 Timer::Grace(ticket) => self.grace_over(ticket),
                 Timer::Settle(ticket) => self.settle_legs(ticket),
                 Timer::Digit(ticket) => self.next_digit(ticket),
-                Timer::Gone(leg) => self.vanished(leg),
+                Timer::Gone(leg) => self.gone_for_a_while(leg),
                 Timer::Resync => self.resync(),
                 Timer::Silent(slot) => self.silent(slot),
                 Timer::Retransmit(ticket) => self.ask_sip_again(ticket),

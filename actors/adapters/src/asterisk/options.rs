@@ -48,7 +48,7 @@ pub const KEYS: &[Key] = &[
         "one secret for both is what setup prints",
     )
     .hidden(),
-    key("context", "dialplan context that holds wait, ringback and hold", "ifbus", "the one setup prints"),
+    key("context", "dialplan context that holds the five waiting places", "ifbus", "the one setup prints"),
     key(
         "dial_extension",
         "how an extension is dialled",

@@ -80,9 +80,7 @@ impl Asterisk {
         if total == 10_u64.pow(total.ilog10()) {
             self.warn(
                 "forged_event",
-                format!(
-                    "{total} manager messages were dropped: somebody writes protocol text into a caller id"
-                ),
+                format!("manager messages dropped: {total}; somebody writes protocol text into a caller id"),
             );
         }
         if !self.by_stream() && self.phase == Phase::Ready && !self.life.timers.is_armed(Timer::Resync) {

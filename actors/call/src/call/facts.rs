@@ -169,7 +169,7 @@ impl Call {
     }
 
     fn dial_failed(&mut self, id: LegId, refused: Refused) {
-        let said = refused.said.clone().unwrap_or_default();
+        let said = refused.said.clone().unwrap_or_else(|| Said::new(None, &refused.why.to_string()));
         match (refused.evidence, refused.why) {
             (Evidence::NothingSent | Evidence::NotDone, _) => {
                 self.leg_gone(id, refused.cause, By::Server, said)

@@ -91,6 +91,7 @@ impl Server {
         let mut entry = Entry::new(call, view, None);
         let text = format!("{} chosen: {}", self.spec.name, journey.chosen);
         entry.journey = Some(Box::new(journey));
+        self.shared.store.note(Change::Call(Box::new(entry.view.clone())));
         self.calls.insert(id, entry);
         self.tell(id, if first { "call.queued" } else { "call.retry" }, text, now);
         // Shown before it is answered: whoever hears of the call can look at it.

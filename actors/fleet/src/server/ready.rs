@@ -337,7 +337,11 @@ impl Server {
             object: "server".to_owned(),
             kind: self.spec.kind,
             host: self.spec.settings.host.clone(),
-            port: self.spec.settings.port.unwrap_or_default(),
+            port: self
+                .spec
+                .settings
+                .port
+                .unwrap_or_else(|| ifbus_adapters::settings::default_port(self.spec.kind)),
             origin: self.spec.origin,
             version: self.version.clone(),
             state: self.condition.state(),

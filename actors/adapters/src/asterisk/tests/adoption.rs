@@ -201,3 +201,14 @@ fn the_links_may_come_and_go_as_often_as_they_like() {
     assert_eq!(rig.ready.len(), 21);
     assert!(rig.ready.iter().skip(1).all(|ready| ready.seen.len() == 2));
 }
+
+#[test]
+fn a_leg_that_is_unknown_for_a_moment_is_not_given_up() {
+    // While `Bridge` moves a leg, 22 under load answered `Status` by "No such channel" (seen on the running server).
+    let mut rig = Rig::joined(false);
+    let channel = rig.server.channels.remove(&native(A)).expect("it is there");
+    rig.feed(WATCH, format!("Event: Newstate\r\nChannel: x\r\nUniqueid: {}\r\n\r\n", native(A)).as_bytes());
+    rig.server.channels.insert(native(A), channel);
+    rig.advance(Duration::from_secs(10));
+    assert!(rig.end(A).is_none(), "{:?}", rig.events);
+}
