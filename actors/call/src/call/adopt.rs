@@ -1,7 +1,5 @@
 //! A call found on a server after a restart of ours.
 
-use std::collections::VecDeque;
-
 use crate::call::{
     By, Call, CallId, Cause, Ending, Goal, Leg, LegId, Nanos, RING_MAX, Role, Said, Seen, Stage, VerbKind,
 };
@@ -20,27 +18,9 @@ impl Call {
         let mine: Vec<&Seen> =
             seen.iter().filter(|seen| seen.tag.as_ref().is_some_and(|tag| tag.call == id)).collect();
         let tag = mine.first()?.tag.clone()?;
-        let mut call = Self {
-            id,
-            from: tag.from,
-            to: tag.to,
-            caller: None,
-            within: RING_MAX / 2,
-            legs: Vec::new(),
-            goal: Goal::End,
-            verb: None,
-            order: None,
-            orders_given: 0,
-            joins_failed: 0,
-            join_after: None,
-            wanted: true,
-            connected: true,
-            talked: false,
-            may_have_rung: true,
-            ending: None,
-            finished: false,
-            effects: VecDeque::new(),
-        };
+        let mut call = Self::blank(id, tag.from, tag.to);
+        call.within = RING_MAX / 2;
+        call.may_have_rung = true;
         for seen in &mine {
             let Some(tag) = &seen.tag else { continue };
             let mut leg = Leg::planned(seen.leg, tag.role, tag.party.clone(), now);

@@ -360,15 +360,27 @@ impl Call {
             Leg::planned(a, Role::A, new.from.clone(), now),
             Leg::planned(b, Role::B, new.to.clone(), now),
         ];
-        let mut call = Self {
-            id: new.id,
-            from: new.from,
-            to: new.to,
-            caller: new.caller,
-            within: new.within.min(RING_MAX),
-            legs,
-            goal: Goal::Talk { a, b },
-            verb: Some(VerbKind::Originate),
+        let mut call = Self::blank(new.id, new.from, new.to);
+        call.caller = new.caller;
+        call.within = new.within.min(RING_MAX);
+        call.legs = legs;
+        call.goal = Goal::Talk { a, b };
+        call.verb = Some(VerbKind::Originate);
+        call.settle(now);
+        call
+    }
+
+    /// A call without legs whose links are up.
+    const fn blank(id: CallId, from: Address, to: Address) -> Self {
+        Self {
+            id,
+            from,
+            to,
+            caller: None,
+            within: RING_MAX,
+            legs: Vec::new(),
+            goal: Goal::End,
+            verb: None,
             order: None,
             orders_given: 0,
             joins_failed: 0,
@@ -380,9 +392,7 @@ impl Call {
             ending: None,
             finished: false,
             effects: VecDeque::new(),
-        };
-        call.settle(now);
-        call
+        }
     }
 
     /// Takes one input. For what a user wants see [`Call::verb`].
