@@ -31,14 +31,13 @@ pub fn hidden(what: &str) -> Result<String, Failure> {
         let failure = Failure::usage(format!("{what} cannot be asked for: there is no terminal"));
         failure.with("take env:NAME, file:PATH or - (stdin) in place of prompt")
     };
-    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(no_terminal)?;
-    let _ = write!(terminal, "{what}: ").and_then(|()| terminal.flush()); // reading fails if it is gone
-    let secret = unseen(&terminal);
-    let _ = writeln!(terminal); // the line end that was not shown
+    let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(no_terminal)?;
+    let secret = unseen(&terminal, what);
+    let _ = writeln!(&terminal); // the line end that was not shown
     secret
 }
 
-fn unseen(terminal: &File) -> Result<String, Failure> {
+fn unseen(mut terminal: &File, what: &str) -> Result<String, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::here(format!("the terminal: {error}"));
     let before = tcgetattr(terminal).map_err(|error| failed(&error))?;
     let mut quiet = before.clone();
@@ -46,6 +45,8 @@ fn unseen(terminal: &File) -> Result<String, Failure> {
     quiet.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
     let _restored = Quiet { terminal, before };
     tcsetattr(terminal, OptionalActions::Flush, &quiet).map_err(|error| failed(&error))?;
+    // Asked only now: what is typed at the sight of the question is not shown.
+    let _ = write!(terminal, "{what}: ").and_then(|()| terminal.flush()); // reading fails if it is gone
     let mut typed = Vec::new();
     for byte in std::io::BufReader::new(terminal).bytes() {
         match byte.map_err(|error| failed(&error))? {

@@ -146,28 +146,19 @@ impl Screen {
             return work.await;
         }
         let mut work = std::pin::pin!(work);
-        let mut pause = SPIN_AFTER;
+        let mut spinner = None;
         let mut signs = SPIN.iter().cycle();
         loop {
+            let pause = if spinner.is_none() { SPIN_AFTER } else { SPIN_EVERY };
             tokio::select! {
                 biased;
-                done = &mut work => {
-                    if pause == SPIN_EVERY {
-                        self.redraw("");
-                    }
-                    return done;
-                }
+                done = &mut work => return done,
                 () = tokio::time::sleep(pause) => {
-                    self.redraw(&format!("{} {what}", signs.next().unwrap_or(&"-")));
-                    pause = SPIN_EVERY;
+                    spinner.get_or_insert(Spinner);
+                    redraw(&format!("{} {what}", signs.next().unwrap_or(&"-")));
                 }
             }
         }
-    }
-
-    fn redraw(&self, text: &str) {
-        let mut err = io::stderr().lock();
-        let _ = write!(err, "\r\x1b[K{text}").and_then(|()| err.flush()); // a sign of life, not a result
     }
 
     /// Asks before something that cannot be taken back. The default is no.
@@ -189,6 +180,20 @@ impl Screen {
         io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::here(error.to_string()))?;
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
+}
+
+/// A sign of life that is on the terminal; it goes with this, also when the waiting is interrupted.
+struct Spinner;
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        redraw("");
+    }
+}
+
+fn redraw(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "\r\x1b[K{text}").and_then(|()| err.flush()); // a sign of life, not a result
 }
 
 fn paint(colours: bool, colour: Option<Colour>, text: &str) -> String {

@@ -142,19 +142,20 @@ pub fn one_server(screen: &Screen, server: &ServerView, now: Timestamp) -> Vec<S
         ifbus_fleet::view::Origin::Cli => "ifbus add",
     };
     let state = format!("{} {}", sign(server.state), server.state.as_str());
-    let since =
-        server.link.up_since.map_or_else(|| NOTHING.to_owned(), |since| span(seconds_between(since, now)));
+    let up = |since| format!("up for {}", span(seconds_between(since, now)));
+    let link = server.link.up_since.map_or_else(|| "not up".to_owned(), up);
     let mut lines = vec![
         server.name.to_string(),
         format!("{:<9} {}", "state", screen.paint(Some(colour(server.state)), &state)),
         field("kind", format!("{} {}", server.kind, server.version.as_deref().unwrap_or(NOTHING))),
         field("address", format!("{}:{}", server.host, server.port)),
         field("from", origin),
-        field("link", format!("up for {since}, epoch {}", server.link.epoch)),
+        field("link", format!("{link}, epoch {}", server.link.epoch)),
         field(
             "calls",
             format!("{} of at most {}, {} a second", server.calls, server.capacity, server.cps_max),
         ),
+        field("load", load(&server.load)),
         field("foreign", format!("{}: ifbus calls --foreign", count(server.foreign as usize, "leg"))),
     ];
     lines.extend(server.note.iter().map(|note| field("note", note)));
@@ -169,6 +170,17 @@ pub fn one_server(screen: &Screen, server: &ServerView, now: Timestamp) -> Vec<S
     let warn = screen.paint(Some(Colour::Yellow), "warn     ");
     lines.extend(server.warnings.iter().map(|warning| format!("{warn} {}", clean(&warning.text))));
     lines
+}
+
+/// How busy the server itself says it is.
+fn load(load: &ifbus_call::Load) -> String {
+    let parts = [
+        load.legs.map(|n| format!("{n} legs by its own count")),
+        load.legs_max.map(|n| format!("at most {n}")),
+        load.legs_ever.map(|n| format!("{n} since its start")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { NOTHING.to_owned() } else { parts.join(", ") }
 }
 
 /// A name nobody has: which one was meant, and which there are. `so` says what was not done.

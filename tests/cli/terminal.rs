@@ -39,6 +39,25 @@ fn shown(home: &Home, line: &str, typed: &str) -> (i32, String) {
     (child.wait().unwrap().code().unwrap(), String::from_utf8(text).unwrap().replace("\r\n", "\n"))
 }
 
+/// A terminal of its own, at which `typed` is typed when `question` is seen.
+fn asked(home: &Home, words: &[&str], question: &str, typed: &str) -> (i32, String) {
+    let (mut master, slave) = pair();
+    let end = || Stdio::from(OwnedFd::from(slave.try_clone().unwrap()));
+    let words: Vec<&str> = ["-c", "-w", env!("CARGO_BIN_EXE_ifbus")].iter().chain(words).copied().collect();
+    let mut command = home.command_as("setsid".as_ref(), &words);
+    let mut child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    drop((slave, command)); // both hold the other end open
+    let (mut text, mut buffer, mut answered) = (Vec::new(), [0; 4096], false);
+    while let Ok(n @ 1..) = master.read(&mut buffer) {
+        text.extend_from_slice(&buffer[..n]);
+        if !answered && String::from_utf8_lossy(&text).contains(question) {
+            master.write_all(typed.as_bytes()).unwrap();
+            answered = true;
+        }
+    }
+    (child.wait().unwrap().code().unwrap(), String::from_utf8(text).unwrap().replace("\r\n", "\n"))
+}
+
 fn orchestrator() -> Fake {
     Fake::new(|request| match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/v1/servers") => {
@@ -85,4 +104,34 @@ fn a_question_takes_no_for_an_answer_unless_it_is_yes() {
         assert!(text.contains("2 calls of ours live on there without us. Go on? [y/N] "), "{text:?}");
         assert_eq!((ended, fake.asked().len()), (code, asked), "{typed:?}: {text:?}");
     }
+}
+
+#[test]
+fn a_secret_that_is_typed_is_not_shown_and_ctrl_c_adds_nothing() {
+    let fake = Fake::new(|_| Reply::Json(201, json!(fake::server("pbx1", ServerState::Up, 0))));
+    let home = Home::new().with("IFBUS_URL", &fake.url).with("NO_COLOR", "1");
+    let words = ["add", "sip", "pbx1", "asterisk", "--auth", "user=ifbus,secret=prompt"];
+    let (code, text) = asked(&home, &words, "secret of pbx1: ", "half\x03");
+    assert_eq!((code, fake.asked().len()), (130, 0), "{text:?}");
+    let (code, text) = asked(&home, &words, "secret of pbx1: ", "hunter2-canarx\x7fy\n");
+    assert_eq!(code, 0, "{text:?}");
+    assert!(!text.contains("hunter2") && !text.contains("canar"), "{text:?}");
+    assert_eq!(fake.posted()["auth"], json!({"user": "ifbus", "secret": "hunter2-canary"}));
+}
+
+#[test]
+fn ctrl_c_takes_the_spinner_away_and_leaves_the_call() {
+    let fake = Fake::new(|request| match (request.method.as_str(), request.path.as_str()) {
+        ("POST", "/v1/calls") => Reply::Json(202, json!(fake::call(Status::Queued))),
+        _ => Reply::Stream("retry: 2000\n\nid: b1-0\n\n".to_owned()),
+    });
+    let home = Home::new().with("IFBUS_URL", &fake.url);
+    let words = ["call", "sip", "from=1001", "to=1002"];
+    let (code, text) = asked(&home, &words, "waiting for the phones", "\x03");
+    assert_eq!(code, 130, "{text:?}");
+    assert!(
+        text.ends_with("\r\x1b[Kthe call goes on; end it: ifbus hangup sip call_id=K5DQ2M\n"),
+        "{text:?}"
+    );
+    assert!(!fake.asked().iter().any(|asked| asked.contains("hangup")));
 }
