@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use ifbus::serve::{self, ServeOptions};
+use ifbus::serve::{self, ServeOptions, log};
 
 use super::background::Proof;
 use super::errors::Failure;
@@ -14,6 +14,8 @@ use super::session;
 
 /// Runs until it is told to end.
 pub fn run(screen: &Screen, args: ServeArgs) -> Result<(), Failure> {
+    log::begin(&std::env::var(log::VARIABLE).unwrap_or_default())
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let paths = session::paths()?;
     let proof = Proof::of_process();
     if proof.is_some() {

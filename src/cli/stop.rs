@@ -1,8 +1,10 @@
 //! `ifbus stop`: ends the orchestrator of this machine. Calls go on at their servers.
 
+use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::errors::Failure;
@@ -20,7 +22,8 @@ pub async fn run(screen: &Screen, on: Option<&str>) -> Result<(), Failure> {
         let failure = Failure::usage("stop ends the orchestrator that was started here, not another one");
         return Err(failure.with("leave out --on and IFBUS_URL"));
     }
-    let Some(running) = background::running(&session::paths()?).await else {
+    let paths = session::paths()?;
+    let Some(running) = background::running(&paths).await else {
         return if screen.json {
             screen.line(&json!({ "stopped": false }).to_string())
         } else {
@@ -31,7 +34,7 @@ pub async fn run(screen: &Screen, on: Option<&str>) -> Result<(), Failure> {
     let pid =
         i32::try_from(running.pid).ok().and_then(Pid::from_raw).ok_or_else(|| failed(&"no such number"))?;
     kill_process(pid, Signal::TERM).map_err(|error| failed(&error))?;
-    screen.wait("stopping", gone(pid)).await.map_err(|()| {
+    screen.wait("stopping", gone(&paths.lock())).await.map_err(|()| {
         let seconds = STOPPED_WITHIN.as_secs();
         failed(&format!("told to end and still there after {seconds} s"))
     })?;
@@ -41,13 +44,14 @@ pub async fn run(screen: &Screen, on: Option<&str>) -> Result<(), Failure> {
     screen.line(&format!("stopped (pid {}); calls go on at their servers", running.pid))
 }
 
-async fn gone(pid: Pid) -> Result<(), ()> {
+/// It has ended when its lock is given back. Its number may be there for longer, until its parent asks for it.
+async fn gone(lock: &Path) -> Result<(), ()> {
     let looks = STOPPED_WITHIN.as_millis() / LOOK_EVERY.as_millis();
     for _ in 0..looks {
-        if test_kill_process(pid).is_err() {
-            return Ok(());
+        match File::open(lock).map(|lock| lock.try_lock_shared()) {
+            Ok(Err(TryLockError::WouldBlock)) => tokio::time::sleep(LOOK_EVERY).await,
+            Ok(Ok(()) | Err(TryLockError::Error(_))) | Err(_) => return Ok(()),
         }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
     Err(())
 }

@@ -7,6 +7,7 @@
 
 pub mod http;
 mod keep;
+pub mod log;
 pub mod metrics;
 mod open;
 mod simulated;
@@ -69,6 +70,9 @@ pub enum ServeError {
     /// The settings of a server are refused by its kind.
     #[error("the server {0}: {1}")]
     Setting(ifbus_call::ServerName, ifbus_adapters::BadSetting),
+    /// Another one runs with the same folders.
+    #[error("an orchestrator runs here already{0}; nothing was started")]
+    Running(String),
     /// The address is taken.
     #[error("{at} is in use by another program; nothing was started")]
     InUse {

@@ -1,12 +1,14 @@
 //! From files to a fleet that is ready to start: everything that can be refused is refused here.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use ifbus_call::{CallId, Goal, InstanceId, ServerName};
-use ifbus_config::{Config, Kept, secrets};
+use ifbus_config::{Config, Kept, Paths, secrets};
 use ifbus_fleet::clock::Clock;
 use ifbus_fleet::journal::Journal;
 use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
@@ -41,8 +43,9 @@ pub(super) struct Opened {
 }
 
 /// What has to live as long as the orchestrator.
-#[derive(Default)]
 pub(super) struct Keepers {
+    /// Held as long as we run.
+    _only: File,
     _writer: Option<WriterThread>,
     _simulated: Option<Simulated>,
 }
@@ -63,6 +66,7 @@ pub(super) fn open(
     let paths = &options.paths;
     ifbus_config::private::folder(&paths.data)?;
     ifbus_config::private::folder(&paths.runtime)?;
+    let only = only_one(paths)?;
     let file = options.config.clone().or_else(|| paths.config.exists().then(|| paths.config.clone()));
     let config = match &file {
         Some(file) if !options.simulated => ifbus_config::load(file)?,
@@ -72,7 +76,7 @@ pub(super) fn open(
     let own = ifbus_config::token::read_or_make(&paths.token())?;
     let tokens = specs::tokens(own, &config, &base, &secrets::process_env)?;
     let mut servers = specs::servers(&config, &base, &secrets::process_env)?;
-    let mut keepers = Keepers::default();
+    let mut keepers = Keepers { _only: only, _writer: None, _simulated: None };
     let (store, instance, remembered, kept);
     if options.simulated {
         let simulated = Simulated::start()?;
@@ -142,6 +146,28 @@ impl Opened {
         let control = Arc::new(Keeping::new(Arc::new(counter), self.store, self.kept));
         let fleet = Fleet { control, board: self.board, journal };
         Ok(Started { fleet, kernel, keepers: self.keepers })
+    }
+}
+
+/// Two with the same folders would be one to the servers, and each would take the other's calls for lost. The system
+/// gives the lock back however we end.
+fn only_one(paths: &Paths) -> Result<File, ServeError> {
+    let path = paths.lock();
+    let system = |source| ServeError::System { what: "the lock of the orchestrator", source };
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let lock = lock.map_err(system)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let running = ifbus_config::private::read(&paths.running()).ok().flatten().unwrap_or_default();
+            let running: serde_json::Value = serde_json::from_str(&running).unwrap_or_default();
+            let who = match (running["pid"].as_u64(), running["address"].as_str()) {
+                (Some(pid), Some(address)) => format!(" (pid {pid}, http://{address})"),
+                _ => String::new(),
+            };
+            Err(ServeError::Running(who))
+        }
+        Err(TryLockError::Error(error)) => Err(system(error)),
     }
 }
 
