@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ifbus_call::{Kind, ServerName};
+use ifbus_config::Secret;
 use ifbus_fleet::view::{ServerState, ServerView, TestReport};
 use serde_json::{Value, json};
 
@@ -31,6 +32,8 @@ pub struct Add {
     host: String,
     port: Option<u16>,
     auth: Auth,
+    /// What `auth` refers to, once it was gathered.
+    secrets: BTreeMap<String, Secret>,
     set: BTreeMap<String, String>,
 }
 
@@ -44,7 +47,9 @@ impl Add {
             [] => None,
             [kind] => Some(kind.as_str()).filter(|kind| *kind != "auto"),
             [_, more, ..] => {
-                let failure = Failure::usage(format!("`{}` is one word too many", clean(more)));
+                // What stands behind the sign may be a secret under a key that was mistyped.
+                let more = more.split_once('=').map_or(more.clone(), |(key, _)| format!("{key}=..."));
+                let failure = Failure::usage(format!("`{}` is one word too many", clean(&more)));
                 return Err(failure.with(
                     "as in: ifbus add sip pbx1 asterisk --host 192.0.2.10 --auth user=ifbus,secret=prompt",
                 ));
@@ -58,8 +63,20 @@ impl Add {
             host: args.host,
             port: args.port,
             auth: Auth::split(&texts)?,
+            secrets: BTreeMap::new(),
             set: settings(&args.set)?,
         })
+    }
+
+    /// Reads the secrets, or asks for them.
+    pub fn gather(&mut self) -> Result<(), Failure> {
+        self.secrets = self.auth.resolve(self.name.as_str())?;
+        Ok(())
+    }
+
+    /// The environment variables its secrets come from.
+    pub fn variables(&self) -> Vec<&str> {
+        self.auth.variables()
     }
 
     /// Adds it and says how it stands.
@@ -123,9 +140,8 @@ impl Add {
     }
 
     fn body(&self) -> Result<Value, Failure> {
-        let secrets = self.auth.resolve(self.name.as_str())?;
         let auth: BTreeMap<&str, &str> =
-            secrets.iter().map(|(key, secret)| (key.as_str(), secret.expose())).collect();
+            self.secrets.iter().map(|(key, secret)| (key.as_str(), secret.expose())).collect();
         let (tags, set): (BTreeMap<&str, &str>, BTreeMap<&str, &str>) = self
             .set
             .iter()
@@ -142,9 +158,7 @@ impl Add {
         }
         for key in NUMBERS {
             let Some(text) = self.set.get(key) else { continue };
-            let number: serde_json::Number =
-                text.parse().map_err(|_| Failure::usage(format!("--set {key}={text} is not a number")))?;
-            body[key] = Value::Number(number);
+            body[key] = Value::Number(number(key, text)?);
         }
         Ok(body)
     }
@@ -191,11 +205,18 @@ fn settings(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
         if auth::is_pair(text) {
             return Err(Failure::usage(format!("{key} belongs to --auth, not to --set")));
         }
+        if NUMBERS.contains(&key) {
+            number(key, value)?;
+        }
         if set.insert(key.to_owned(), value.to_owned()).is_some() {
             return Err(Failure::usage(format!("--set {key}= is given twice")));
         }
     }
     Ok(set)
+}
+
+fn number(key: &str, text: &str) -> Result<serde_json::Number, Failure> {
+    text.parse().map_err(|_| Failure::usage(format!("--set {key}={} is not a number", clean(text))))
 }
 
 /// `added pbx1: up, asterisk 22.5.1, 0 calls of ours, 3 foreign legs seen and left alone`

@@ -99,6 +99,16 @@ impl Auth {
         self.0.iter().filter(is_exposed).map(|(key, _)| key.as_str()).collect()
     }
 
+    /// The environment variables that values come from.
+    pub fn variables(&self) -> Vec<&str> {
+        let values = self.0.values();
+        let names = values.filter_map(|source| match source {
+            Source::Env(name) => Some(name.as_str()),
+            _ => None,
+        });
+        names.collect()
+    }
+
     /// The values themselves.
     ///
     /// # Errors

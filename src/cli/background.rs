@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ifbus_config::{Paths, private};
+use ifbus_config::{Paths, Reference, private};
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -58,11 +58,12 @@ pub async fn running(paths: &Paths) -> Option<Running> {
     Client::new(Base::of(running.address), None).is_alive().await.then_some(running)
 }
 
-/// Starts one, unless another command just did.
+/// Starts one, unless another command just did. It inherits our environment but for the variables in `secret`, and
+/// those too if the configuration takes secrets from them.
 ///
 /// # Errors
 /// It died, with its last words; or it was not ready in time.
-pub async fn start(paths: &Paths) -> Result<Started, Failure> {
+pub async fn start(paths: &Paths, secret: &[&str]) -> Result<Started, Failure> {
     let no_folder = |error: private::BadPrivate| Failure::here(error.to_string());
     private::folder(&paths.data).map_err(no_folder)?;
     private::folder(&paths.runtime).map_err(no_folder)?;
@@ -72,15 +73,31 @@ pub async fn start(paths: &Paths) -> Result<Started, Failure> {
     }
     let began = Instant::now();
     // A child that outlives this command is nobody's: it is never waited for.
-    let (_child, running) = launch(paths, &[]).await?;
+    let (_child, running) = launch(paths, &[], &not_inherited(paths, secret)).await?;
     Ok(Started { running, took: Some(began.elapsed()) })
 }
 
-/// Launches `ifbus serve` with these arguments and waits until it is ready.
+/// A secret that was handed to one command stays out of the environment of a process that lives for months.
+fn not_inherited<'a>(paths: &Paths, secret: &[&'a str]) -> Vec<&'a str> {
+    // A configuration that cannot be read is refused by the orchestrator itself.
+    let config = ifbus_config::load(&paths.config).unwrap_or_default();
+    let servers = config.servers.values().flat_map(|server| server.auth.values());
+    let tokens = config.tokens.values().map(|token| &token.secret);
+    let needed: Vec<&Reference> = servers.chain(tokens).collect();
+    let is_needed =
+        |name: &str| needed.iter().any(|from| matches!(from, Reference::Env(used) if used == name));
+    secret.iter().copied().filter(|name| !is_needed(name)).collect()
+}
+
+/// Launches `ifbus serve` with these arguments, without these variables, and waits until it is ready.
 ///
 /// # Errors
 /// It died, with its last words; or it was not ready in time, and was ended.
-pub async fn launch(paths: &Paths, arguments: &[&str]) -> Result<(Child, Running), Failure> {
+pub async fn launch(
+    paths: &Paths,
+    arguments: &[&str],
+    without: &[&str],
+) -> Result<(Child, Running), Failure> {
     let failed = |what: &str, error: std::io::Error| Failure::not_started(format!("{what}: {error}"));
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| failed("loopback", error))?;
     let here = listener.local_addr().map_err(|error| failed("loopback", error))?;
@@ -89,8 +106,8 @@ pub async fn launch(paths: &Paths, arguments: &[&str]) -> Result<(Child, Running
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&log_path);
     let log = log.map_err(|error| failed(&log_path.display().to_string(), error))?;
     let log_from = log.metadata().map_or(0, |metadata| metadata.len());
-    let mut child =
-        spawn(paths, arguments, log, &format!("{here} {number}")).map_err(|error| failed("ifbus", error))?;
+    let mut child = spawn(paths, (arguments, without), log, &format!("{here} {number}"))
+        .map_err(|error| failed("ifbus", error))?;
     let deadline = tokio::time::sleep(READY_WITHIN);
     tokio::pin!(deadline);
     loop {
@@ -117,11 +134,20 @@ pub async fn launch(paths: &Paths, arguments: &[&str]) -> Result<(Child, Running
     }
 }
 
-fn spawn(paths: &Paths, arguments: &[&str], log: File, ready: &str) -> std::io::Result<Child> {
+fn spawn(
+    paths: &Paths,
+    (arguments, without): (&[&str], &[&str]),
+    log: File,
+    ready: &str,
+) -> std::io::Result<Child> {
     let program = std::env::current_exe()?;
     let absolute = |path: &Path| std::path::absolute(path);
     let log_too = log.try_clone()?;
-    Command::new(program)
+    let mut command = Command::new(program);
+    for name in without {
+        command.env_remove(name);
+    }
+    command
         .arg("serve")
         .args(arguments)
         .env(READY, ready)

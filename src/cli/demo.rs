@@ -89,7 +89,7 @@ async fn set_up(screen: &Screen) -> Result<(Stage, Session), Failure> {
     let folder = std::env::temp_dir().join(format!("ifbus-demo-{number:016x}"));
     private::folder(&folder).map_err(|error| Failure::here(error.to_string()))?;
     let paths = Paths { config: folder.join("none.toml"), data: folder.clone(), runtime: folder.join("run") };
-    let launched = background::launch(&paths, &["--simulated", "--listen", "127.0.0.1:0"]).await;
+    let launched = background::launch(&paths, &["--simulated", "--listen", "127.0.0.1:0"], &[]).await;
     let (child, running) = launched.inspect_err(|_| drop(std::fs::remove_dir_all(&folder)))?;
     let stage = Stage { child, folder };
     let token =

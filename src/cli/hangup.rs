@@ -88,6 +88,9 @@ async fn all(
     let mut refused = Vec::new();
     for call in &calls {
         if let Err(failure) = hang_up(session, call).await {
+            if failure.exit == Exit::Forbidden {
+                return Err(failure); // as it will be with every other one
+            }
             refused.push(format!(
                 "{}: {}",
                 id(call.id, session.screen.is_terminal()),

@@ -79,8 +79,12 @@ fn dispatch(cli: Cli, screen: &Screen) -> Result<(), Failure> {
         None => help::welcome(screen),
         // What is wrong with the words is said before anything is started.
         Some(Command::Ask(command)) => {
-            let plan = Plan::make(command)?;
-            block_on(async { plan.run(&Session::open(screen.clone(), on).await?).await })
+            let mut plan = Plan::make(command)?;
+            plan.gather()?;
+            block_on(async {
+                let session = Session::open(screen.clone(), on, &plan.variables()).await?;
+                plan.run(&session).await
+            })
         }
         Some(Command::Here(command)) => match command {
             Here::Setup(args) => setup::run(screen, &args),
@@ -132,6 +136,22 @@ impl Plan {
             Ask::Show { what, id } => Self::Show(show::Show::plan(what, &id)?),
             Ask::Events(args) => Self::Events(events::Listen::plan(args)?),
         })
+    }
+
+    /// Reads or asks for what the words only refer to.
+    fn gather(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Add(add) => add.gather(),
+            _ => Ok(()),
+        }
+    }
+
+    /// The environment variables that this command takes secrets from.
+    fn variables(&self) -> Vec<&str> {
+        match self {
+            Self::Add(add) => add.variables(),
+            _ => Vec::new(),
+        }
     }
 
     async fn run(self, session: &Session) -> Result<(), Failure> {

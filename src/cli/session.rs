@@ -46,11 +46,12 @@ pub fn token() -> Result<Option<Secret>, Failure> {
 }
 
 impl Session {
-    /// Finds the orchestrator, or starts one in the background and says so.
+    /// Finds the orchestrator, or starts one in the background and says so. `secret` are the variables of our
+    /// environment that it is not to inherit.
     ///
     /// # Errors
     /// None was named and none can be started.
-    pub async fn open(screen: Screen, on: Option<&str>) -> Result<Self, Failure> {
+    pub async fn open(screen: Screen, on: Option<&str>, secret: &[&str]) -> Result<Self, Failure> {
         if let Some(base) = named(on)? {
             return Ok(Self { screen, client: Client::new(base, token()?) });
         }
@@ -58,7 +59,8 @@ impl Session {
         let running = match background::running(&paths).await {
             Some(running) => running,
             None => {
-                let started = screen.wait("starting an orchestrator", background::start(&paths)).await?;
+                let started =
+                    screen.wait("starting an orchestrator", background::start(&paths, secret)).await?;
                 if let Some(took) = started.took {
                     screen.note(&format!(
                         "orchestrator started in the background ({:.1} s, pid {}, http://{})",
