@@ -178,10 +178,13 @@ impl Office {
         self.shared.board.calls().iter().filter(|view| on_it(view)).count()
     }
 
-    fn retire(&self, name: &ServerName) {
+    fn retire(&self, name: &ServerName, memory: &Memory) {
+        memory.strike();
         if let Some(server) = self.roster.strike(name) {
             server.tell(Retire);
         }
+        // At once: who adds a server anew waits for what the new one shows.
+        self.shared.board.forget_server(name);
     }
 }
 
@@ -226,7 +229,7 @@ impl On<Add> for Office {
                 return Err(Problem::new(Code::ServerHasCalls, detail)
                     .suggest(format!("ifbus calls --server {name}")));
             }
-            self.retire(&name);
+            self.retire(&name, &before.memory);
         }
         let enrolled = Enrolled::new(spec, BTreeMap::new());
         self.lock().insert(name.clone(), enrolled.clone());
@@ -258,7 +261,7 @@ impl On<Remove> for Office {
             );
         }
         self.lock().remove(&name);
-        self.retire(&name);
+        self.retire(&name, &enrolled.memory);
         self.say("server.removed", &name, "removed", world.now());
         Ok(())
     }

@@ -156,6 +156,8 @@ impl Server {
             })
             .collect();
         self.foreign = u32::try_from(foreign.len()).unwrap_or(u32::MAX);
-        self.shared.board.show_foreign(&self.spec.name, foreign);
+        if !self.memory.is_struck() {
+            self.shared.board.show_foreign(&self.spec.name, foreign);
+        }
     }
 }

@@ -334,7 +334,9 @@ impl Server {
             self.shared.board.show_call(entry.view.clone());
         }
         let view = self.view(now);
-        if self.shared.board.server(&self.spec.name).is_none_or(|shown| *shown != view) {
+        if !self.memory.is_struck()
+            && self.shared.board.server(&self.spec.name).is_none_or(|shown| *shown != view)
+        {
             self.shared.board.show_server(view);
         }
     }

@@ -31,6 +31,7 @@ impl Server {
     /// The links did not come up: those who wait are told why.
     pub(super) fn cannot_inspect(&mut self, reason: &DownReason, why: &str, now: Nanos) {
         let (name, kind, host) = (&self.spec.name, self.spec.kind, &self.spec.settings.host);
+        let port = self.view(now).port;
         let reachable = !matches!(reason, DownReason::Unreachable(_));
         let fix = match reason {
             DownReason::LoginRefused(_) => {
@@ -38,7 +39,7 @@ impl Server {
                     "check user and secret: ifbus add sip {name} {kind} --host {host} --auth user=...,secret=prompt"
                 )
             }
-            _ => format!("check that {host} listens and lets this host in: ifbus setup {kind}"),
+            _ => format!("check that {host}:{port} listens and lets this host in: ifbus setup {kind}"),
         };
         let line = |area: &str, verdict, text: &str, fix| Finding {
             area: area.to_owned(),

@@ -20,7 +20,7 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -87,6 +87,8 @@ pub struct Memory {
     epoch: AtomicU64,
     /// The life of the server when it was last seen.
     boot: Mutex<Option<Boot>>,
+    /// The server left the fleet: its actor, if it still runs, shows nothing any more.
+    struck: AtomicBool,
     /// Goals that were written down before we were started.
     goals: Mutex<BTreeMap<CallId, Goal>>,
 }
@@ -96,6 +98,15 @@ impl Memory {
     #[must_use]
     pub fn with_goals(goals: BTreeMap<CallId, Goal>) -> Self {
         Self { goals: Mutex::new(goals), ..Self::default() }
+    }
+
+    /// From now on nothing of this server is shown, whatever its actor has still to read.
+    pub fn strike(&self) {
+        self.struck.store(true, Ordering::Relaxed);
+    }
+
+    fn is_struck(&self) -> bool {
+        self.struck.load(Ordering::Relaxed)
     }
 }
 

@@ -316,7 +316,6 @@ impl Server {
         }
         self.adapter.handle(Input::Stop, now);
         self.drive(world);
-        self.shared.board.forget_server(&self.spec.name);
         world.stop();
     }
 
