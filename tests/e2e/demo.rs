@@ -21,7 +21,7 @@ fn demo(_: &Target) -> Result<(), Skipped> {
         assert!(!text.contains(['\x1b', '\r']), "a pipe gets plain lines: {text:?}");
     }
     assert!(ran.out.contains("everything is gone again"), "{ran:#?}");
-    assert!(ran.err.contains("$ ifbus transfer sip call_id="), "commands are shown: {ran:#?}");
+    assert!(ran.out.contains("$ ifbus transfer sip call_id="), "commands are shown: {ran:#?}");
     nothing_is_left(&rig);
 
     let json = rig.ifbus("demo --json").ends(0);
