@@ -79,10 +79,13 @@ fn chatty(rig: &Rig) -> Command {
     command
 }
 
+/// A way to give a secret: the server's name, what stands in the command, a variable, what comes on stdin.
+type Way = (&'static str, &'static str, Option<(&'static str, &'static str)>, &'static str);
+
 fn given_at_add(_: &Target) -> Result<(), Skipped> {
     let rig = rig();
     write(&rig.folder.join("given"), CANARY);
-    let ways: [(&str, &str, Option<(&str, &str)>, &str); 4] = [
+    let ways: [Way; 4] = [
         // The first starts the orchestrator, which inherits the environment.
         ("by-env", "env:PBX_SECRET", Some(("PBX_SECRET", CANARY)), ""),
         ("by-literal", CANARY, None, ""),

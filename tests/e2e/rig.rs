@@ -256,12 +256,12 @@ impl Rig {
         let boot = self.api().get("/v1/summary").json()["boot"].as_str().expect("a boot").to_owned();
         let mut events = self.api().events(&format!("?call={id}"), Some(&format!("{boot}-0")));
         let mut kinds = Vec::new();
-        while seq > 0 {
+        let mut last = 0;
+        while last < seq {
             let data: Value = serde_json::from_str(&events.next("data:")).expect("an event is JSON");
             kinds.push(data["type"].as_str().unwrap_or_default().to_owned());
-            if data["call_seq"].as_u64().is_none_or(|now| now >= seq) {
-                break;
-            }
+            // One that is no call's is a gap: what came before it is not to be had.
+            last = data["call_seq"].as_u64().unwrap_or(seq);
         }
         kinds
     }
