@@ -114,7 +114,7 @@ impl Server {
         for leg in seen {
             self.legs.insert(leg.leg, id);
         }
-        self.calls.insert(id, Entry::new(call, view, stored));
+        self.enter(id, Entry::new(call, view, stored));
         let stage = seen.iter().map(|leg| leg.stage).max().unwrap_or(Stage::Dialing);
         let text =
             format!("found on {} with {} legs, {}", self.spec.name, seen.len(), report::stage(Some(stage)));

@@ -22,10 +22,6 @@ use crate::view::{AttemptView, CallView};
 pub(super) struct Entry {
     pub(super) call: Call,
     pub(super) view: CallView,
-    /// Something changed since it was last shown.
-    pub(super) stale: bool,
-    /// The machine may want something.
-    pub(super) wants: bool,
     /// Orders that wait until the goal was written down.
     waiting: Vec<(OrderNumber, Order)>,
     /// The goal that is being written.
@@ -38,16 +34,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(call: Call, view: CallView, written: Option<Goal>) -> Self {
-        Self {
-            call,
-            view,
-            stale: true,
-            wants: true,
-            waiting: Vec::new(),
-            writing: false,
-            written,
-            journey: None,
-        }
+        Self { call, view, waiting: Vec::new(), writing: false, written, journey: None }
     }
 }
 
@@ -92,10 +79,10 @@ impl Server {
         let text = format!("{} chosen: {}", self.spec.name, journey.chosen);
         entry.journey = Some(Box::new(journey));
         self.shared.store.note(Change::Call(Box::new(entry.view.clone())));
-        self.calls.insert(id, entry);
+        self.enter(id, entry);
         self.tell(id, if first { "call.queued" } else { "call.retry" }, text, now);
         // Shown before it is answered: whoever hears of the call can look at it.
-        self.show(Nanos::from_start(now));
+        self.show();
         if let (Some(answer), Some(view)) = (answer, self.shown(id)) {
             answer.give(Ok(view.as_ref().clone()));
         }
@@ -112,9 +99,9 @@ impl Server {
         }
         let fresh = LegId(world.rng().random());
         let accepted = entry.call.verb(act.verb, fresh, at(world)).map_err(|why| refusal(act.call, &why))?;
-        (entry.stale, entry.wants) = (true, true);
+        self.touch(act.call);
         self.pump_calls(world);
-        self.show(at(world));
+        self.show();
         let view = self.shown(act.call).ok_or_else(|| self.not_here(act.call))?;
         Ok(Acted { call: CallView::clone(&view), already_so: accepted == Accepted::AlreadySo })
     }
@@ -142,7 +129,7 @@ impl Server {
     pub(super) fn input(&mut self, call: CallId, input: CallInput, now: Nanos) {
         if let Some(entry) = self.calls.get_mut(&call) {
             entry.call.handle(input, now);
-            (entry.stale, entry.wants) = (true, true);
+            self.touch(call);
         }
     }
 
@@ -186,13 +173,22 @@ impl Server {
 
     // --- what calls want ---
 
+    /// Takes a call in.
+    pub(super) fn enter(&mut self, id: CallId, entry: Entry) {
+        self.calls.insert(id, entry);
+        self.touch(id);
+    }
+
+    /// The call may want something, and is not shown as it is now.
+    fn touch(&mut self, id: CallId) {
+        self.wanting.insert(id);
+        self.stale.insert(id);
+    }
+
     /// Takes what the calls want. Says whether there was anything.
     pub(super) fn pump_calls(&mut self, world: &mut World<Self>) -> bool {
-        let wanting =
-            self.calls.iter_mut().filter_map(|(id, entry)| std::mem::take(&mut entry.wants).then_some(*id));
-        let wanting: Vec<CallId> = wanting.collect();
         let mut any = false;
-        for id in wanting {
+        for id in std::mem::take(&mut self.wanting) {
             while let Some(effect) = self.calls.get_mut(&id).and_then(|entry| entry.call.poll()) {
                 any = true;
                 match effect {
@@ -304,7 +300,7 @@ impl Server {
     ) -> Option<crate::journal::Fact> {
         let entry = self.calls.get_mut(&id)?;
         entry.view.seq += 1;
-        entry.stale = true;
+        self.stale.insert(id);
         let mut fact = report::fact_of(&entry.view, kind, text, self.shared.clock.at(now));
         fact.epoch = Some(self.epoch.0);
         Some(fact)
@@ -319,7 +315,7 @@ impl Server {
     /// The board first: whoever hears of it finds the call as it is by then.
     fn publish(&mut self, id: CallId, fact: crate::journal::Fact) {
         if let Some(entry) = self.calls.get_mut(&id) {
-            entry.stale = false;
+            self.stale.remove(&id);
             report::refresh(&mut entry.view, &entry.call);
             self.shared.board.show_call(entry.view.clone());
         }
@@ -327,13 +323,14 @@ impl Server {
     }
 
     /// Shows what changed.
-    pub(super) fn show(&mut self, now: Nanos) {
-        for entry in self.calls.values_mut().filter(|entry| entry.stale) {
-            entry.stale = false;
-            report::refresh(&mut entry.view, &entry.call);
-            self.shared.board.show_call(entry.view.clone());
+    pub(super) fn show(&mut self) {
+        for id in std::mem::take(&mut self.stale) {
+            if let Some(entry) = self.calls.get_mut(&id) {
+                report::refresh(&mut entry.view, &entry.call);
+                self.shared.board.show_call(entry.view.clone());
+            }
         }
-        let view = self.view(now);
+        let view = self.view();
         if !self.memory.is_struck()
             && self.shared.board.server(&self.spec.name).is_none_or(|shown| *shown != view)
         {

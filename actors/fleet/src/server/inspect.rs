@@ -31,7 +31,7 @@ impl Server {
     /// The links did not come up: those who wait are told why.
     pub(super) fn cannot_inspect(&mut self, reason: &DownReason, why: &str, now: Nanos) {
         let (name, kind, host) = (&self.spec.name, self.spec.kind, &self.spec.settings.host);
-        let port = self.view(now).port;
+        let port = self.view().port;
         let reachable = !matches!(reason, DownReason::Unreachable(_));
         let fix = match reason {
             DownReason::LoginRefused(_) => {

@@ -15,10 +15,8 @@ mod connection;
 mod inspect;
 mod ready;
 mod report;
-#[cfg(test)]
-mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -122,6 +120,10 @@ pub struct Server {
     opened: u64,
     requests: BTreeMap<RequestId, Box<dyn Pending>>,
     calls: BTreeMap<CallId, Entry>,
+    /// Calls whose machine may want something: looked at instead of all of them.
+    wanting: BTreeSet<CallId>,
+    /// Calls that changed since they were last shown.
+    stale: BTreeSet<CallId>,
     legs: BTreeMap<LegId, CallId>,
     tickets: BTreeMap<Ticket, Open>,
     tickets_given: u64,
@@ -233,6 +235,8 @@ impl Behavior for Server {
             opened: 0,
             requests: BTreeMap::new(),
             calls: BTreeMap::new(),
+            wanting: BTreeSet::new(),
+            stale: BTreeSet::new(),
             legs: BTreeMap::new(),
             tickets: BTreeMap::new(),
             tickets_given: 0,
@@ -392,7 +396,7 @@ impl Server {
                 break;
             }
         }
-        self.show(now);
+        self.show();
         self.set_timer(world);
     }
 

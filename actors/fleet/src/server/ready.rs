@@ -321,7 +321,7 @@ impl Server {
 
     // --- what is shown ---
 
-    pub(super) fn view(&self, _now: Nanos) -> ServerView {
+    pub(super) fn view(&self) -> ServerView {
         let (up_since, next_try) = match self.condition.state {
             Life::Good { since, .. } => (Some(self.shared.clock.at(since.since_start())), None),
             Life::Over { until } => (None, Some(self.shared.clock.at(until.since_start()))),
