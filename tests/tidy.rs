@@ -54,16 +54,9 @@ fn the_pure_crates_know_neither_clock_nor_sockets_nor_actors() {
 
 #[test]
 fn only_the_supervision_kernel_names_actix() {
-    for folder in [
-        "actors/call",
-        "actors/adapters",
-        "actors/links",
-        "actors/fleet",
-        "config",
-        "chaos",
-        "chaos/doubles",
-        ".",
-    ] {
+    for folder in
+        ["actors/call", "actors/adapters", "actors/links", "actors/fleet", "config", "chaos/doubles", "."]
+    {
         let named = |line: &str| line.starts_with("actix.") || line.starts_with("actix =");
         let own = manifest(folder);
         let own = own.split("[workspace.dependencies]").next().unwrap_or_default().to_owned()

@@ -1,1 +1,0 @@
-//! Faults, scenarios and verdicts.
