@@ -437,7 +437,8 @@ clearglobalvars = no
 
 ; calls dialled by the phones
 [internal]
-exten => _10XX,1,Dial(PJSIP/\${EXTEN},30,tT)
+exten => _10XX,1,Gosub(ifbus-inbound,s,1)
+ same => n,Dial(PJSIP/\${EXTEN},30,tT)
  same => n,Hangup()
 exten => 600,1,Answer()
  same => n,Echo()
@@ -463,7 +464,10 @@ include => parkedcalls
 exten => _9.,1,Dial(PJSIP/\${EXTEN:1}@trunk,30)
  same => n,Hangup()
 
+; calls that come in through the trunk
 [from-trunk]
+exten => _6XX,1,Gosub(ifbus-inbound,s,1)
+ same => n,Goto(internal,\${EXTEN},1)
 include => internal
 
 X

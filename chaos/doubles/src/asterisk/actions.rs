@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::ami::{Message, Text};
+use super::conference;
 use super::happening::{SYSTEM, Teller};
 use super::lists;
 use super::orders;
+use super::recording;
 use super::session::Login;
 use super::world::World;
 
@@ -45,6 +47,10 @@ fn rights(action: &str, world: &World) -> Option<&'static [&'static str]> {
         "hangup" => &["system", "call"],
         "status" => &["system", "call", "reporting"],
         "setvar" | "redirect" | "bridge" | "playdtmf" => &["call"],
+        "confbridgekick" | "confbridgemute" | "confbridgeunmute" => &["call"],
+        "confbridgelist" | "confbridgelistrooms" => &["reporting"],
+        "mixmonitor" => &["system"],
+        "stopmixmonitor" => &["system", "call"],
         "getvar" => &["call", "reporting"],
         "userevent" => &["user"],
         "command" => &["command"],
@@ -96,6 +102,14 @@ pub(super) fn act(world: &mut World, login: &mut Login, request: &Message) -> An
         "status" => lists::status(world, request).into(),
         "showdialplan" => lists::dialplan(world, request).into(),
         "pjsipshowendpoints" => lists::endpoints(world, request).into(),
+        "confbridgelistrooms" => conference::rooms(world, request).into(),
+        "confbridgelist" => conference::members(world, request).into(),
+        "confbridgekick" => conference::kick(world, request).into(),
+        "confbridgemute" | "confbridgeunmute" => {
+            conference::mute(world, request, action == "confbridgemute").into()
+        }
+        "mixmonitor" => recording::start(world, request).into(),
+        "stopmixmonitor" => recording::stop(world, request).into(),
         _ => orders::order(world, &action, request),
     }
 }

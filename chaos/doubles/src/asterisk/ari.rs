@@ -7,6 +7,7 @@ use super::Link;
 use super::happening::{AriEvent, NAME_HERE, json};
 use super::http::{self, Request, Response};
 use super::options::User;
+use super::recording;
 use super::websocket::{self, Frame};
 use super::world::World;
 
@@ -150,7 +151,7 @@ impl Ari {
         &mut self,
         link: Link,
         request: &Request,
-        world: &World,
+        world: &mut World,
         users: &BTreeMap<String, User>,
         off: bool,
         sent: &mut Vec<Sent>,
@@ -176,13 +177,13 @@ impl Ari {
         };
         let closes = request.closes();
         let text = response.encode(version, &http_date(world), closes);
-        sent.push(Sent::Reply(link, text.into_bytes()));
+        sent.push(Sent::Reply(link, text));
         if closes {
             sent.push(Sent::Close(link));
         }
     }
 
-    fn respond(&mut self, request: &Request, world: &World, users: &BTreeMap<String, User>) -> Response {
+    fn respond(&mut self, request: &Request, world: &mut World, users: &BTreeMap<String, User>) -> Response {
         let version = world.profile.version;
         let Some(path) = request.path.strip_prefix("/ari/") else {
             return Response::page(MISSING, "The requested URL was not found on this server.", version);
@@ -225,6 +226,7 @@ impl Ari {
                     world.bridges.values().map(|bridge| bridge.ari(&world.clock)).collect();
                 Response::json(OK, format!("[{}]", all.join(",")))
             }
+            (method, ["recordings", "stored", rest @ ..]) => recording::serve(world, method, rest),
             ("GET", ["events"]) => Response::page((426, "Upgrade Required"), "", version),
             (_, ["asterisk", "info" | "ping"] | ["channels"] | ["applications"]) => {
                 let mut response = Response::message((405, "Method Not Allowed"), "Invalid method");
@@ -251,7 +253,7 @@ impl Ari {
             );
             sent.push(Sent::Event(link, websocket::text(&text)));
         }
-        Response::json((204, "No Content"), String::new())
+        Response::nothing()
     }
 
     fn set_filter(&mut self, name: &str, body: &[u8]) -> Response {

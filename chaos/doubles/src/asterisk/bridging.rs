@@ -6,20 +6,26 @@ use super::world::World;
 
 /// Why a Bridge action fails after its channels were found.
 pub(super) struct Unjoinable {
-    /// Name of the second channel.
-    pub(super) second: String,
+    /// `Channel1` or `Channel2`.
+    pub(super) which: &'static str,
+    /// Name of that channel.
+    pub(super) name: String,
 }
 
 impl World {
     pub(super) fn partner(&self, id: &str) -> Option<String> {
         let bridge = self.bridges.get(self.channels.get(id)?.bridge.as_ref()?)?;
+        if bridge.room.is_some() {
+            return None;
+        }
         bridge.members.iter().find(|member| *member != id).cloned()
     }
 
     fn open_bridge(&mut self, may_be_native: bool) -> String {
         let may_be_native = may_be_native && !self.suspended.contains("native_rtp");
         let (id, created) = (self.random.uuid(), self.now);
-        let bridge = Bridge { id: id.clone(), members: vec![], created, native: false, may_be_native };
+        let bridge =
+            Bridge { id: id.clone(), members: vec![], created, native: false, may_be_native, room: None };
         let told = self.bridge_event("BridgeCreate", "BridgeCreated", &bridge);
         self.tell(told);
         self.bridges.insert(id.clone(), bridge);
@@ -102,15 +108,22 @@ impl World {
     pub(super) fn join(&mut self, a: &str, b: &str) -> Result<(), Unjoinable> {
         let together =
             self.channels[a].bridge.is_some() && self.channels[a].bridge == self.channels[b].bridge;
-        let second = self.channels[b].name.clone();
-        let plain = ![a, b].iter().any(|id| self.channels[*id].muted_in || self.channels[*id].muted_out);
-        let bridge = self.open_bridge(plain);
+        let unjoinable =
+            |world: &World, which, id: &str| Unjoinable { which, name: world.channels[id].name.clone() };
+        let (first, second) = (unjoinable(self, "Channel1", a), unjoinable(self, "Channel2", b));
+        let bridge = self.open_bridge(![a, b].iter().any(|id| self.needs_the_core(id)));
+        // A member of a room stays there; who was to be joined to it has been torn out of its place (seen).
+        if self.room_of(a).is_some() {
+            let close = self.close_bridge(&bridge);
+            close.into_iter().for_each(|told| self.tell(told));
+            return Err(first);
+        }
         let (news, left_by_a) = self.yank(a);
         let enter = self.enter(&bridge, a);
         news.into_iter().chain([enter]).for_each(|told| self.tell(told));
-        if together {
+        if together || self.room_of(b).is_some() {
             self.tear(a, left_by_a, &bridge);
-            return Err(Unjoinable { second });
+            return Err(second);
         }
         let (news, left_by_b) = self.yank(b);
         news.into_iter().for_each(|told| self.tell(told));
@@ -219,6 +232,9 @@ impl World {
 
     /// A channel ends that is in a bridge: it leaves first, its partner is released.
     pub(super) fn dissolve(&mut self, id: &str, cause: u16, status: Option<u16>) {
+        if self.room_of(id).is_some() {
+            return self.end_in_room(id, cause, status);
+        }
         let partner = self.partner(id);
         let bridge = self.channels[id].bridge.clone();
         [Some(id), partner.as_deref()].into_iter().flatten().for_each(|id| self.forget_peer(id));
@@ -237,7 +253,11 @@ impl World {
 
     /// Sends channels elsewhere in the dialplan: one, or two that leave together.
     pub(super) fn redirect(&mut self, moves: Vec<(String, Place)>) {
-        let bridge = self.channels[&moves[0].0].bridge.clone();
+        let (from_rooms, moves): (Vec<_>, Vec<_>) =
+            moves.into_iter().partition(|(id, _)| self.room_of(id).is_some());
+        from_rooms.into_iter().for_each(|(id, place)| self.redirect_from_room(&id, place));
+        let Some((first, _)) = moves.first() else { return };
+        let bridge = self.channels[first].bridge.clone();
         let mut alone = None;
         for (id, place) in &moves {
             alone = alone.or_else(|| self.partner(id).filter(|p| moves.iter().all(|(other, _)| other != p)));
@@ -247,6 +267,11 @@ impl World {
             if !exists && channel.bridge.is_none() {
                 return self.redirected_nowhere(id, place.clone());
             }
+            if channel.bridge.is_none() {
+                // The music stops where it played (seen).
+                self.leave_music(id);
+            }
+            let channel = self.channels.get_mut(id).expect("the caller looked them up");
             channel.place = place.clone();
             (channel.in_dialplan, channel.after) = (true, After::Continue);
         }
@@ -281,19 +306,26 @@ impl World {
     }
 
     /// Runs a redirected channel and hands the news back.
-    fn arrive(&mut self, id: &str, was_joined: bool) -> Vec<Happening> {
+    pub(super) fn arrive(&mut self, id: &str, was_joined: bool) -> Vec<Happening> {
+        self.news_of(|world| {
+            let spoilt = world.channels.get_mut(id).and_then(|channel| channel.originate.take());
+            if let Some(order) = spoilt {
+                let told = world.originate_response(&order, id, None, 0);
+                world.tell(told);
+            }
+            if world.channels[id].is_up() || !was_joined {
+                world.leave_app(id);
+                world.run(id);
+            } else {
+                world.redirected_while_ringing(id);
+            }
+        })
+    }
+
+    /// What some work would tell, not yet told.
+    pub(super) fn news_of(&mut self, work: impl FnOnce(&mut Self)) -> Vec<Happening> {
         let (ami, ari) = (std::mem::take(&mut self.ami), std::mem::take(&mut self.ari));
-        let spoilt = self.channels.get_mut(id).and_then(|channel| channel.originate.take());
-        if let Some(order) = spoilt {
-            let told = self.originate_response(&order, id, None, 0);
-            self.tell(told);
-        }
-        if self.channels[id].is_up() || !was_joined {
-            self.leave_app(id);
-            self.run(id);
-        } else {
-            self.redirected_while_ringing(id);
-        }
+        work(self);
         let ami = std::mem::replace(&mut self.ami, ami).into_iter();
         let ari = std::mem::replace(&mut self.ari, ari).into_iter();
         ami.map(|event| Happening { ami: Some(event), ari: None })

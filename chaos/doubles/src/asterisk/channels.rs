@@ -1,6 +1,6 @@
 //! Channels and bridges as values, and how they look in AMI headers and ARI objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -100,6 +100,8 @@ pub(super) struct Channel {
     pub(super) caller: Party,
     pub(super) connected: Party,
     pub(super) place: Place,
+    /// Where the `Return`s of its `Gosub`s lead.
+    pub(super) returns: Vec<Place>,
     pub(super) app: String,
     pub(super) data: String,
     /// Application shown when none runs: that of the dialling, until the first bridge.
@@ -211,21 +213,46 @@ pub(super) struct Bridge {
     pub(super) native: bool,
     /// `native_rtp` was allowed when the bridge was made.
     pub(super) may_be_native: bool,
+    /// It is a conference.
+    pub(super) room: Option<Room>,
 }
 
+/// What makes a bridge a conference.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    pub(super) name: String,
+    /// Members muted by `ConfbridgeMute`.
+    pub(super) muted: BTreeSet<String>,
+    /// Channels that are counted but never shown: the announcer, while anybody is in the room.
+    pub(super) hidden: usize,
+}
+
+const CREATOR: &str = "ConfBridge";
+
 impl Bridge {
+    fn class(&self) -> &'static str {
+        if self.room.is_some() { "base" } else { "basic" }
+    }
+
     pub(super) fn technology(&self) -> &'static str {
-        if self.native { "native_rtp" } else { "simple_bridge" }
+        match self.room {
+            Some(_) => "softmix",
+            None if self.native => "native_rtp",
+            None => "simple_bridge",
+        }
     }
 
     pub(super) fn headers(&self, out: &mut String) {
         write!(
             out,
-            "BridgeUniqueid: {}\r\nBridgeType: basic\r\nBridgeTechnology: {}\r\nBridgeCreator: <unknown>\r\n\
-             BridgeName: <unknown>\r\nBridgeNumChannels: {}\r\nBridgeVideoSourceMode: none\r\n",
+            "BridgeUniqueid: {}\r\nBridgeType: {}\r\nBridgeTechnology: {}\r\nBridgeCreator: {}\r\n\
+             BridgeName: {}\r\nBridgeNumChannels: {}\r\nBridgeVideoSourceMode: none\r\n",
             self.id,
+            self.class(),
             self.technology(),
-            self.members.len()
+            self.room.as_ref().map_or("<unknown>", |_| CREATOR),
+            self.room.as_ref().map_or("<unknown>", |room| &room.name),
+            self.members.len() + self.room.as_ref().map_or(0, |room| room.hidden)
         )
         .expect("writing to a string cannot fail");
     }
@@ -233,10 +260,13 @@ impl Bridge {
     pub(super) fn ari(&self, clock: &super::world::Clock) -> String {
         let members: Vec<String> = self.members.iter().map(|id| json(id)).collect();
         format!(
-            "{{\"id\":\"{}\",\"technology\":\"{}\",\"bridge_type\":\"mixing\",\"bridge_class\":\"basic\",\
-             \"creator\":\"\",\"name\":\"\",\"channels\":[{}],\"creationtime\":\"{}\",\"video_mode\":\"none\"}}",
+            "{{\"id\":\"{}\",\"technology\":\"{}\",\"bridge_type\":\"mixing\",\"bridge_class\":\"{}\",\
+             \"creator\":\"{}\",\"name\":{},\"channels\":[{}],\"creationtime\":\"{}\",\"video_mode\":\"none\"}}",
             self.id,
             self.technology(),
+            self.class(),
+            self.room.as_ref().map_or("", |_| CREATOR),
+            json(self.room.as_ref().map_or("", |room| &room.name)),
             members.join(","),
             clock.iso(self.created),
         )

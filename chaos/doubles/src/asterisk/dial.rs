@@ -101,6 +101,7 @@ impl World {
             caller,
             connected: Party::default(),
             place: Place { context, exten: "s".into(), priority: 1 },
+            returns: vec![],
             app: String::new(),
             data: String::new(),
             idle: ("", ""),
@@ -311,6 +312,7 @@ impl World {
     pub(super) fn remove(&mut self, id: &str) -> Option<Channel> {
         let channel = self.channels.remove(id)?;
         self.names.remove(&channel.name);
+        self.stop_recorders(id);
         Some(channel)
     }
 

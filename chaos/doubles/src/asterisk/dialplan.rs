@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::channels::Place;
+
 /// One priority of an extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
@@ -23,11 +25,17 @@ impl Dialplan {
     /// `ready` is false.
     pub(super) fn lab(ready: bool) -> Self {
         let mut plan = Dialplan::default();
-        plan.extension("internal", "_XXXX", &[("Dial", "PJSIP/${EXTEN},30,tT"), ("Hangup", "")]);
+        let asks_first = ("Gosub", "ifbus-inbound,s,1");
         for context in ["internal", "from-trunk"] {
-            plan.extension(context, "602", &[("Answer", ""), ("MusicOnHold", "default")]);
-            plan.extension(context, "604", &[("Answer", ""), ("Wait", "3600")]);
+            let dial = [asks_first, ("Dial", "PJSIP/${EXTEN},30,tT"), ("Hangup", "")];
+            plan.extension(context, "_XXXX", &dial);
         }
+        plan.extension("internal", "602", &[("Answer", ""), ("MusicOnHold", "default")]);
+        plan.extension("internal", "604", &[("Answer", ""), ("Wait", "3600")]);
+        plan.extension("from-trunk", "_6XX", &[asks_first, ("Goto", "internal,${EXTEN},1")]);
+        let inbound = [("GotoIf", "$[\"${IFBUS_DRAIN}\" = \"yes\"]?full"), ("Return", ""), ("Hangup", "42")];
+        plan.extension("ifbus-inbound", "s", &inbound);
+        plan.label("ifbus-inbound", "s", 3, "full");
         if ready {
             plan.ready();
         }
@@ -44,10 +52,21 @@ impl Dialplan {
         let ringback = [("Answer", ""), ("Playtones", "ring"), ("Wait", "150"), ("Hangup", "16")];
         self.extension("ifbus", "ringback", &ringback);
         self.extension("ifbus", "stay", &[("Answer", ""), ("Wait", "86400"), ("Goto", "loop")]);
-        let room = [("Answer", ""), ("ConfBridge", "${EXTEN:5},ifbus_bridge,ifbus_user"), ("Hangup", "")];
+        self.label("ifbus", "stay", 2, "loop");
+        let room = [
+            ("Answer", ""),
+            ("Set", "CONFBRIDGE(user,quiet)=yes"),
+            ("Set", "CONFBRIDGE(user,announce_only_user)=no"),
+            ("Set", "CONFBRIDGE(user,dtmf_passthrough)=yes"),
+            ("ConfBridge", "${EXTEN:5}"),
+            ("Hangup", "16"),
+        ];
         self.extension("ifbus", "_co[n]f-.", &room);
-        if let Some(step) = self.step_mut("ifbus", "stay", 2) {
-            step.label = Some("loop");
+    }
+
+    fn label(&mut self, context: &str, exten: &str, priority: u32, label: &'static str) {
+        if let Some(step) = self.step_mut(context, exten, priority) {
+            step.label = Some(label);
         }
     }
 
@@ -85,17 +104,20 @@ impl Dialplan {
         })
     }
 
-    /// The step to run, with `${EXTEN}` filled in.
+    /// The step to run.
     pub(super) fn step(&self, context: &str, exten: &str, priority: u32) -> Option<Step> {
-        let mut step = self.find(context, exten)?.get(&priority)?.clone();
-        step.data = step.data.replace("${EXTEN}", exten);
-        Some(step)
+        self.find(context, exten)?.get(&priority).cloned()
     }
 
-    /// The priority that carries a label.
-    pub(super) fn labelled(&self, context: &str, exten: &str, label: &str) -> Option<u32> {
-        let extension = self.find(context, exten)?;
-        extension.iter().find(|(_, step)| step.label == Some(label)).map(|(priority, _)| *priority)
+    /// What `label`, or `context,exten,priority`, means at a place.
+    pub(super) fn place(&self, here: &Place, target: &str) -> Option<Place> {
+        if let [context, exten, priority] = target.split(',').collect::<Vec<_>>()[..] {
+            let priority = priority.parse().ok()?;
+            return Some(Place { context: context.to_owned(), exten: exten.to_owned(), priority });
+        }
+        let extension = self.find(&here.context, &here.exten)?;
+        let (priority, _) = extension.iter().find(|(_, step)| step.label == Some(target))?;
+        Some(Place { priority: *priority, ..here.clone() })
     }
 
     /// Whether a call may be sent to this place.

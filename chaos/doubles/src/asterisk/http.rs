@@ -104,13 +104,19 @@ pub(super) struct Response {
     pub(super) status: (u16, &'static str),
     /// Header lines between `Cache-Control` and the content's own.
     pub(super) extra: &'static str,
+    /// Content type; none for an empty body.
     pub(super) kind: &'static str,
-    pub(super) body: String,
+    pub(super) body: Vec<u8>,
 }
 
 impl Response {
     pub(super) fn json(status: (u16, &'static str), body: String) -> Self {
-        Response { status, extra: "", kind: "application/json", body }
+        Response { status, extra: "", kind: "application/json", body: body.into_bytes() }
+    }
+
+    /// 204.
+    pub(super) fn nothing() -> Self {
+        Response { status: (204, "No Content"), extra: "", kind: "", body: vec![] }
     }
 
     /// `{"message":"…"}`
@@ -126,20 +132,25 @@ impl Response {
              </head><body>\r\n<h1>{reason}</h1>\r\n<p>{text}</p>\r\n<hr />\r\n\
              <address>Asterisk/{version}</address>\r\n</body></html>\r\n"
         );
-        Response { status, extra: "", kind: "text/html", body }
+        Response { status, extra: "", kind: "text/html", body: body.into_bytes() }
     }
 
     /// The response on the wire; `date` as in HTTP.
-    pub(super) fn encode(&self, version: &str, date: &str, closes: bool) -> String {
+    pub(super) fn encode(&self, version: &str, date: &str, closes: bool) -> Vec<u8> {
         let (code, reason) = self.status;
         let connection = if closes { "Connection: close\r\n" } else { "" };
-        format!(
+        // A file is sent by another part of the server, which writes the name differently (seen).
+        let kind = match self.kind {
+            "" => String::new(),
+            audio if audio.starts_with("audio/") => format!("Content-Type: {audio}\r\n"),
+            other => format!("Content-type: {other}\r\n"),
+        };
+        let head = format!(
             "HTTP/1.1 {code} {reason}\r\nServer: Asterisk/{version}\r\nDate: {date}\r\n{connection}\
-             Cache-Control: no-cache, no-store\r\n{}Content-type: {}\r\nContent-Length: {}\r\n\r\n{}",
+             Cache-Control: no-cache, no-store\r\n{}{kind}Content-Length: {}\r\n\r\n",
             self.extra,
-            self.kind,
             self.body.len(),
-            self.body
-        )
+        );
+        [head.as_bytes(), &self.body].concat()
     }
 }

@@ -24,14 +24,28 @@ impl World {
         if leg.ringback && leg.bridge.is_none() {
             return BTreeSet::from([Tone::Ringback]);
         }
+        if let Some(room) = self.room_of(&leg.id) {
+            let others = room.members.iter().filter(|id| **id != leg.id && !self.silenced(room, id));
+            return others.filter_map(|id| self.voice(self.channels.get(id)?)).collect();
+        }
         let Some(other) = self.partner(&leg.id).and_then(|id| self.channels.get(&id)) else {
             return BTreeSet::new();
         };
         match other {
             other if other.phone_holds => BTreeSet::from([Tone::HoldMusic]),
-            other if other.muted_in || !other.phone_up => BTreeSet::new(),
-            other => BTreeSet::from([Tone::of(&other.number)]),
+            other => self.voice(other).into_iter().collect(),
         }
+    }
+
+    /// What the server hears of a leg's phone.
+    fn voice(&self, leg: &Channel) -> Option<Tone> {
+        (leg.phone_up && !leg.phone_holds && !leg.muted_in).then(|| Tone::of(&leg.number))
+    }
+
+    /// What a recorder on this leg hears: what its phone says, and what is said to it.
+    pub(super) fn overheard(&self, leg: &Channel) -> BTreeSet<Tone> {
+        let said = if leg.muted_out || !leg.is_up() { BTreeSet::new() } else { self.sound(leg) };
+        said.into_iter().chain(self.voice(leg)).collect()
     }
 
     pub(super) fn phone_acts(&mut self, id: &str, act: &Act) {
@@ -48,9 +62,9 @@ impl World {
 
     /// BYE without Reason.
     fn bye(&mut self, id: &str) {
-        // In a bridge made by Dial it is the other version that names a cause (seen).
-        let dialed = self.dialed_pair(id);
-        let cause = (self.profile.bye_request_cause != dialed).then_some(16);
+        // In a bridge made by Dial or ConfBridge it is the other version that names a cause (seen).
+        let by_app = self.dialed_pair(id) || self.room_of(id).is_some();
+        let cause = (self.profile.bye_request_cause != by_app).then_some(16);
         let told = self.hangup_request(&self.channels[id], false, cause, None);
         self.tell(told);
         let channel = &self.channels[id];
@@ -94,8 +108,8 @@ impl World {
         let Some(digit) = rest.next() else { return };
         let channel = &self.channels[id];
         let native = channel.bridge.as_ref().and_then(|b| self.bridges.get(b)).is_some_and(|b| b.native);
-        let partner = self.partner(id);
-        if let Some(number) = partner.as_ref().map(|p| self.channels[p].number.clone()) {
+        for listener in self.listeners(id) {
+            let number = self.channels[&listener].number.clone();
             self.witness(&number).digits.push(digit);
         }
         if !native {
@@ -107,11 +121,18 @@ impl World {
         }
     }
 
-    /// The leg that pressed and, if there is one, the leg that the digit is passed on to.
+    /// The leg that pressed and those that the digit is passed on to.
     fn digit_legs(&self, id: &str) -> Vec<(&Channel, &'static str)> {
-        let partner = self.partner(id);
-        let legs = [(Some(id), "Received"), (partner.as_deref(), "Sent")];
-        legs.into_iter().filter_map(|(id, direction)| Some((self.channels.get(id?)?, direction))).collect()
+        let sent = self.listeners(id).into_iter().map(|id| (id, "Sent"));
+        let legs = [(id.to_owned(), "Received")].into_iter().chain(sent);
+        legs.filter_map(|(id, direction)| Some((self.channels.get(&id)?, direction))).collect()
+    }
+
+    /// Those who are in a bridge with this leg.
+    fn listeners(&self, id: &str) -> Vec<String> {
+        let bridge = self.channels.get(id).and_then(|c| self.bridges.get(c.bridge.as_ref()?));
+        let members = bridge.map(|bridge| bridge.members.as_slice()).unwrap_or_default();
+        members.iter().filter(|member| *member != id).cloned().collect()
     }
 
     fn digit_begins(&mut self, id: &str, digit: char) {

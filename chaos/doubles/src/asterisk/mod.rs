@@ -3,7 +3,7 @@
 //! It imitates 16.28.0 and 22.10.1 as they were recorded, pitfalls included: random order of the events
 //! that end a leg, `Reason: 0` for every refusal, silence in the event streams about targets that cannot
 //! be reached, bridges that tear when joined twice, forged lines from a caller's number. It does not do
-//! conferences, recordings, queues, Stasis call control or the command line.
+//! the recording of whole conferences, queues, Stasis call control or the command line.
 //!
 //! # Contract
 //!
@@ -15,14 +15,15 @@
 //! [`Output::Reset`]; a shell that closes a link by itself says [`Input::Closed`].
 //!
 //! [`crate::socket`] is the shell with real sockets. Inside: `session` and `ami` read and answer,
-//! `actions`, `orders` and `lists` say what actions do, `world` and the files beside it (`dial`, `run`,
-//! `bridging`, `media`) are the calls, `happening` encodes events, `ari` is HTTP, `wire` applies faults.
+//! `actions`, `orders`, `conference` and `lists` say what actions do, `world` and the files beside it (`dial`, `run`,
+//! `bridging`, `rooms`, `recording`, `media`) are the calls, `happening` encodes events, `ari` is HTTP, `wire` applies faults.
 
 mod actions;
 mod ami;
 mod ari;
 mod bridging;
 mod channels;
+mod conference;
 mod dial;
 mod dialplan;
 mod faults;
@@ -33,6 +34,8 @@ mod media;
 mod options;
 mod orders;
 mod profile;
+mod recording;
+mod rooms;
 mod run;
 mod session;
 #[cfg(test)]
@@ -263,6 +266,7 @@ impl Asterisk {
     /// Lets every session do what it can, and spreads the news.
     fn pump(&mut self) {
         loop {
+            self.world.listen();
             self.spread();
             let ready: Vec<Link> = self.sessions.keys().copied().collect();
             let mut progress = false;

@@ -138,6 +138,8 @@ impl World {
         }
         let (joined, in_dialplan) = (channel.bridge.is_some(), channel.in_dialplan);
         self.cancel_dialed(id, 16);
+        // Who is in a bridge ends normally, if no cause was given (seen).
+        let cause = if joined && cause == 0 { 16 } else { cause };
         match (joined, in_dialplan) {
             (true, _) => self.dissolve(id, cause, super::profile::status_of_cause(cause)),
             (false, true) => self.end_in_dialplan(id, cause),
@@ -208,7 +210,8 @@ fn bridge(world: &mut World, request: &Message) -> Answer {
     match world.join(&a, &b) {
         Ok(()) => done.into(),
         Err(unjoinable) => {
-            Text::error(request, format!("Unable to add Channel2 to bridge: {}", unjoinable.second)).into()
+            Text::error(request, format!("Unable to add {} to bridge: {}", unjoinable.which, unjoinable.name))
+                .into()
         }
     }
 }

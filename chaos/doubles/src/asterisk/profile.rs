@@ -32,6 +32,8 @@ pub struct Profile {
     pub sounds_search: bool,
     /// `PJSIPSetMaintenance` exists.
     pub maintenance: bool,
+    /// `ConfbridgeList` has `EndMarkedAny`.
+    pub end_marked_any: bool,
 }
 
 impl Profile {
@@ -51,6 +53,7 @@ impl Profile {
         processed_calls: false,
         sounds_search: false,
         maintenance: false,
+        end_marked_any: false,
     };
 
     /// 22.10.1 as in Debian forky.
@@ -69,6 +72,7 @@ impl Profile {
         processed_calls: true,
         sounds_search: true,
         maintenance: true,
+        end_marked_any: true,
     };
 }
 

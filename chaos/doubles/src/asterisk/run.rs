@@ -49,7 +49,7 @@ impl World {
             let data = if step.data.starts_with("${IF(") {
                 format!("{},86400", channel.variables.get("IFBUS_MOH").map_or("default", String::as_str))
             } else {
-                step.data
+                self.expand(&step.data, channel)
             };
             // The dialplan may spell the name as it likes; the channel shows the registered one.
             let app = if step.app == "Playtones" { "PlayTones" } else { &step.app };
@@ -58,18 +58,75 @@ impl World {
                 "Answer" => self.answer(id),
                 "Wait" | "MusicOnHold" => return self.stay(id, &step.app, &data),
                 "Playtones" | "PlayTones" => self.channel_mut(id).ringback = data == "ring",
-                "Goto" => {
-                    let target = self.dialplan.labelled(&place.context, &place.exten, &data);
-                    let Some(priority) = target else { return self.end_in_dialplan(id, 16) };
-                    self.channel_mut(id).place.priority = priority;
+                "Goto" | "GotoIf" | "Gosub" | "Return" => {
+                    let Some(target) = self.target(id, &step.app, &data) else {
+                        return self.end_in_dialplan(id, 16);
+                    };
+                    self.channel_mut(id).place = target;
                     continue;
                 }
+                "Set" => self.set(id, &data),
+                "ConfBridge" => return self.enter_room(id, &data),
                 "Dial" => return self.dial_from(id, &data),
                 "Hangup" => return self.end_in_dialplan(id, data.parse().unwrap_or(16)),
                 _ => return self.end_in_dialplan(id, 16),
             }
             self.channel_mut(id).place.priority += 1;
         }
+    }
+
+    /// Where a jump leads; `None` is nowhere.
+    fn target(&mut self, id: &str, app: &str, data: &str) -> Option<Place> {
+        let place = self.channels.get(id)?.place.clone();
+        let next = Place { priority: place.priority + 1, ..place.clone() };
+        match app {
+            "Return" => self.channels.get_mut(id)?.returns.pop(),
+            "GotoIf" => {
+                let (condition, label) = data.split_once('?')?;
+                if condition == "0" { Some(next) } else { self.dialplan.place(&place, label) }
+            }
+            _ => {
+                let target = self.dialplan.place(&place, data)?;
+                if app == "Gosub" {
+                    self.channels.get_mut(id)?.returns.push(next);
+                }
+                Some(target)
+            }
+        }
+    }
+
+    /// `Set(A=1)`. What is set in a function, as for the room, is none of the double's business.
+    fn set(&mut self, id: &str, data: &str) {
+        if let Some((name, value)) = data.split_once('=').filter(|(name, _)| !name.contains('(')) {
+            self.channel_mut(id).variables.insert(name.to_owned(), value.to_owned());
+            let told = self.varset(&self.channels[id], name, value);
+            self.tell(told);
+        }
+    }
+
+    /// Variables filled in, and the one kind of expression there is: `$["a" = "b"]`.
+    fn expand(&self, text: &str, channel: &Channel) -> String {
+        let mut out = text.to_owned();
+        while let Some((before, (name, after))) =
+            out.split_once("${").and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+        {
+            let value = match name.strip_prefix("EXTEN") {
+                Some("") => channel.place.exten.clone(),
+                Some(cut) => {
+                    let skip = cut.trim_start_matches(':').parse().unwrap_or(0);
+                    channel.place.exten.chars().skip(skip).collect()
+                }
+                None => channel.variables.get(name).or(self.globals.get(name)).cloned().unwrap_or_default(),
+            };
+            out = format!("{before}{value}{after}");
+        }
+        let Some((before, (condition, after))) =
+            out.split_once("$[").and_then(|(before, rest)| Some((before, rest.split_once(']')?)))
+        else {
+            return out;
+        };
+        let same = condition.split_once('=').is_some_and(|(a, b)| a.trim() == b.trim());
+        format!("{before}{}{after}", u8::from(same))
     }
 
     fn channel_mut(&mut self, id: &str) -> &mut Channel {
@@ -133,6 +190,7 @@ impl World {
         match app {
             "Wait" | "MusicOnHold" => self.stay(id, app, data),
             "Echo" => {}
+            "ConfBridge" => self.enter_room(id, data),
             "Dial" => self.dial_from(id, data),
             _ => self.gone(id, 0, None),
         }
@@ -216,7 +274,7 @@ impl World {
         news.into_iter().for_each(|told| self.tell(told));
     }
 
-    fn leave_music(&mut self, id: &str) {
+    pub(super) fn leave_music(&mut self, id: &str) {
         let music = self.channels.get_mut(id).is_some_and(|channel| std::mem::take(&mut channel.music));
         if music {
             let told = self.music(&self.channels[id], false);

@@ -9,6 +9,7 @@ use super::dialplan::Dialplan;
 use super::happening::{AmiEvent, AriEvent, Happening};
 use super::options::{Contact, Endpoint, Options};
 use super::profile::Profile;
+use super::recording::{Recorder, Stored};
 use crate::phone::{Act, Plan};
 use crate::random::Random;
 
@@ -98,6 +99,10 @@ pub(super) struct World {
     pub(super) timers: BTreeMap<(Duration, u64), Timer>,
     pub(super) globals: BTreeMap<String, String>,
     pub(super) suspended: BTreeSet<String>,
+    /// Recorders at work, by handle.
+    pub(super) recorders: BTreeMap<String, Recorder>,
+    /// The folder that ARI serves, by name without suffix.
+    pub(super) stored: BTreeMap<String, Stored>,
     /// State last told of each endpoint.
     pub(super) devices: BTreeMap<String, &'static str>,
     pub(super) ami: Vec<AmiEvent>,
@@ -139,6 +144,8 @@ impl World {
             timers: BTreeMap::new(),
             globals: BTreeMap::new(),
             suspended: BTreeSet::new(),
+            recorders: BTreeMap::new(),
+            stored: BTreeMap::new(),
             devices: BTreeMap::new(),
             ami: vec![],
             ari: vec![],
@@ -154,7 +161,7 @@ impl World {
     }
 
     /// The process starts anew: calls, run-time settings and counters are gone, the phones and what they
-    /// witnessed stay.
+    /// witnessed stay, and so do recorded files; one that was being written stays as it is.
     pub(super) fn reboot(&mut self) {
         self.channels.clear();
         self.names.clear();
@@ -162,6 +169,8 @@ impl World {
         self.timers.clear();
         self.globals.clear();
         self.suspended.clear();
+        self.recorders.clear();
+        self.stored.values_mut().for_each(Stored::orphan);
         self.devices.clear();
         self.shutting_down = false;
         self.ami.clear();

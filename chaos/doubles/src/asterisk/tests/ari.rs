@@ -3,9 +3,9 @@
 use super::lab::Lab;
 use crate::asterisk::{AriState, Door, Link, Options, Profile};
 
-const AUTH: &str = "Authorization: Basic aWZidXM6aWZidXMtc2VjcmV0\r\n";
+pub(super) const AUTH: &str = "Authorization: Basic aWZidXM6aWZidXMtc2VjcmV0\r\n";
 
-fn get(lab: &mut Lab, path: &str, headers: &str) -> String {
+pub(super) fn get(lab: &mut Lab, path: &str, headers: &str) -> String {
     let link = lab.open(Door::Http);
     lab.send(link, format!("GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n"));
     lab.text(link)
@@ -18,7 +18,7 @@ fn put(lab: &mut Lab, path: &str, body: &str) -> String {
     lab.text(link)
 }
 
-fn socket(lab: &mut Lab, app: &str) -> Link {
+pub(super) fn socket(lab: &mut Lab, app: &str) -> Link {
     let link = lab.open(Door::Http);
     lab.send(
         link,
@@ -35,7 +35,7 @@ fn socket(lab: &mut Lab, app: &str) -> Link {
 }
 
 /// The payloads of the text frames received.
-fn frames(lab: &mut Lab, link: Link) -> Vec<serde_json::Value> {
+pub(super) fn frames(lab: &mut Lab, link: Link) -> Vec<serde_json::Value> {
     let bytes = lab.raw(link);
     let (mut at, mut events) = (0, vec![]);
     while at < bytes.len() {

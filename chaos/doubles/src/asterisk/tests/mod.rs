@@ -5,4 +5,6 @@ mod ari;
 mod calls;
 mod faults;
 mod lab;
+mod recordings;
+mod rooms;
 mod transcripts;
