@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ami::{Message, Text};
 use super::conference;
+use super::drain;
 use super::happening::{SYSTEM, Teller};
 use super::lists;
 use super::orders;
@@ -55,6 +56,7 @@ fn rights(action: &str, world: &World) -> Option<&'static [&'static str]> {
         "userevent" => &["user"],
         "command" => &["command"],
         "pjsipsetmaintenance" if world.profile.maintenance => &["system"],
+        "pjsipshowmaintenance" if world.profile.maintenance => &["system", "reporting"],
         _ => return None,
     })
 }
@@ -94,7 +96,8 @@ pub(super) fn act(world: &mut World, login: &mut Login, request: &Message) -> An
         "pjsipqualify" => qualify(world, request).into(),
         "userevent" => user_event(world, request).into(),
         "command" => command(request).into(),
-        "pjsipsetmaintenance" => Text::error(request, "State parameter missing").into(),
+        "pjsipsetmaintenance" => drain::set(world, request).into(),
+        "pjsipshowmaintenance" => drain::show(world, request).into(),
         "listcommands" => lists::commands(world, login, request).into(),
         "bridgelist" => lists::bridges(world, request).into(),
         "bridgetechnologylist" => lists::technologies(world, request).into(),

@@ -38,7 +38,7 @@ impl World {
         let id = id.unwrap_or_else(|| self.next_id());
         let (tech, dialed) = order.asked.split_once('/').unwrap_or((&order.asked, ""));
         let (endpoint, number) = resource(dialed);
-        let reachable = tech == "PJSIP" && self.can_reach(&endpoint);
+        let reachable = tech == "PJSIP" && self.may_call(&endpoint);
         if !reachable || self.channels.contains_key(&id) {
             let told = self.originate_response(&order, &id, None, 0);
             return self.tell(told);

@@ -169,6 +169,10 @@ impl World {
     /// A call that a phone places by itself, as a call of somebody else's (`foreign`).
     pub(super) fn inbound(&mut self, endpoint: &str, caller: Party, number: &str, exten: &str) -> String {
         let id = self.next_id();
+        if self.maintenance.contains(endpoint) {
+            self.refused += 1;
+            return id;
+        }
         let mut channel = self.new_channel(id.clone(), endpoint, number.to_owned(), "");
         channel.state = State::Ring;
         channel.caller = caller;
@@ -187,7 +191,7 @@ impl World {
         let dialed = data.split(',').next().unwrap_or_default().trim_start_matches("PJSIP/");
         let seconds = data.split(',').nth(1).and_then(|s| s.parse().ok()).unwrap_or(30);
         let (endpoint, number) = super::dial::resource(dialed);
-        if !self.can_reach(&endpoint) {
+        if !self.may_call(&endpoint) {
             let in_dialplan = self.channels[caller].in_dialplan;
             return if in_dialplan {
                 self.end_in_dialplan(caller, 3)

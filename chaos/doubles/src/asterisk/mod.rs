@@ -15,7 +15,7 @@
 //! [`Output::Reset`]; a shell that closes a link by itself says [`Input::Closed`].
 //!
 //! [`crate::socket`] is the shell with real sockets. Inside: `session` and `ami` read and answer,
-//! `actions`, `orders`, `conference` and `lists` say what actions do, `world` and the files beside it (`dial`, `run`,
+//! `actions`, `orders`, `conference`, `drain` and `lists` say what actions do, `world` and the files beside it (`dial`, `run`,
 //! `bridging`, `rooms`, `recording`, `media`) are the calls, `happening` encodes events, `ari` is HTTP, `wire` applies faults.
 
 mod actions;
@@ -26,6 +26,7 @@ mod channels;
 mod conference;
 mod dial;
 mod dialplan;
+mod drain;
 mod faults;
 mod happening;
 mod http;
@@ -104,6 +105,9 @@ pub enum Output {
 pub struct Stats {
     /// `Originate` actions accepted since the double was made, over all restarts.
     pub originates: u64,
+    /// Calls from phones and trunks that were refused with 503: by maintenance, or by a `Hangup` in the
+    /// dialplan before an answer.
+    pub refused: u64,
     /// Channels now.
     pub channels: usize,
     /// Bridges now.
@@ -414,6 +418,7 @@ impl Asterisk {
     pub fn stats(&self) -> Stats {
         Stats {
             originates: self.world.originates,
+            refused: self.world.refused,
             channels: self.world.channels.len(),
             bridges: self.world.bridges.len(),
             sessions: self.sessions.values().filter(|s| s.login.user.is_some()).count(),
@@ -472,7 +477,8 @@ impl Asterisk {
         self.advance(now);
     }
 
-    /// A call between two phones that nobody ordered. Returns the caller's channel id.
+    /// A call between two phones that nobody ordered. Returns the caller's channel id; nobody has it if
+    /// the call was refused.
     pub fn foreign_call(&mut self, from: &str, to: &str, now: Duration) -> String {
         self.advance(now);
         let caller = Party { number: Some(from.to_owned()), name: Some(format!("Phone {from}")) };

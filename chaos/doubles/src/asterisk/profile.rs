@@ -112,6 +112,7 @@ pub(super) fn cause_text(cause: u16) -> &'static str {
         31 => "Normal, unspecified",
         34 => "Circuit/channel congestion",
         38 => "Network out of order",
+        42 => "Switching equipment congestion",
         58 => "Bearer capability not available",
         102 => "Recover on timer expiry",
         127 => "Interworking, unspecified",
@@ -127,7 +128,7 @@ pub(super) fn status_of_cause(cause: u16) -> Option<u16> {
         18 => Some(408),
         19 | 31 => Some(480),
         21 => Some(403),
-        34 => Some(503),
+        34 | 42 => Some(503),
         _ => None,
     }
 }

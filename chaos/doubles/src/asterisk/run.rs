@@ -68,7 +68,10 @@ impl World {
                 "Set" => self.set(id, &data),
                 "ConfBridge" => return self.enter_room(id, &data),
                 "Dial" => return self.dial_from(id, &data),
-                "Hangup" => return self.end_in_dialplan(id, data.parse().unwrap_or(16)),
+                "Hangup" => {
+                    self.refused += u64::from(self.channels[id].state == State::Ring);
+                    return self.end_in_dialplan(id, data.parse().unwrap_or(16));
+                }
                 _ => return self.end_in_dialplan(id, 16),
             }
             self.channel_mut(id).place.priority += 1;
@@ -83,7 +86,7 @@ impl World {
             "Return" => self.channels.get_mut(id)?.returns.pop(),
             "GotoIf" => {
                 let (condition, label) = data.split_once('?')?;
-                if condition == "0" { Some(next) } else { self.dialplan.place(&place, label) }
+                if ["", "0"].contains(&condition) { Some(next) } else { self.dialplan.place(&place, label) }
             }
             _ => {
                 let target = self.dialplan.place(&place, data)?;

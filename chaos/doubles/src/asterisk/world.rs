@@ -111,7 +111,10 @@ pub(super) struct World {
     pub(super) sip_dead: bool,
     /// Every action is refused (`core stop gracefully`, or the last second of a shutdown).
     pub(super) shutting_down: bool,
+    /// Endpoints that take no new calls.
+    pub(super) maintenance: BTreeSet<String>,
     pub(super) originates: u64,
+    pub(super) refused: u64,
     pub(super) processed: u64,
     serial: u64,
     unique: u64,
@@ -152,7 +155,9 @@ impl World {
             phones_at: options.phones_at.clone(),
             sip_dead: false,
             shutting_down: false,
+            maintenance: BTreeSet::new(),
             originates: 0,
+            refused: 0,
             processed: 0,
             serial: 0,
             unique: 0,
@@ -169,6 +174,7 @@ impl World {
         self.timers.clear();
         self.globals.clear();
         self.suspended.clear();
+        self.maintenance.clear();
         self.recorders.clear();
         self.stored.values_mut().for_each(Stored::orphan);
         self.devices.clear();

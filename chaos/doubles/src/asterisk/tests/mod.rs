@@ -3,6 +3,7 @@
 mod ami;
 mod ari;
 mod calls;
+mod drain;
 mod faults;
 mod lab;
 mod recordings;

@@ -14,7 +14,7 @@ use crate::digest::md5_hex;
 use crate::phone::{Act, Decision, Plan};
 
 /// Events that the recordings do not hold (filtered), or hold by chance.
-const LEFT_OUT: [&str; 10] = [
+const LEFT_OUT: [&str; 11] = [
     "VarSet",
     "Newexten",
     "NewCallerid",
@@ -25,6 +25,7 @@ const LEFT_OUT: [&str; 10] = [
     "ContactStatus",
     "RTCPSent",
     "RTCPReceived",
+    "RequestBadFormat",
 ];
 
 /// One section of a transcript: its title, the client's blocks and the server's messages.
@@ -122,6 +123,7 @@ fn thread(message: &Said) -> String {
         "OriginateResponse" => format!("originate {}", message.get("ActionID")),
         event if event.starts_with("Dial") => format!("dial {}", mask_id(message.get("DestUniqueid"))),
         "BridgeCreate" | "BridgeDestroy" => format!("bridge {}", message.get("BridgeName")),
+        "PJSIPMaintenanceStatus" => format!("maintenance {}", message.get("Endpoint")),
         // The conference tells of its members from another thread than the bridge.
         event if event.starts_with("Confbridge") && !event.starts_with("ConfbridgeList") => {
             format!("{event} {}", mask_id(message.get("Uniqueid")))
