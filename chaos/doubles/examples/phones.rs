@@ -3,7 +3,8 @@
 //!     cargo run -p ifbus-doubles --example phones -- 127.0.10.2:5060 127.0.10.3:5060
 //!
 //! Commands: `hangup N`, `press N DIGITS`, `hold N`, `resume N`, `call N TO SERVER:PORT`,
-//! `busy N`, `ring N`, `answer N`, `heard N`.
+//! `busy N`, `ring N`, `answer N`, `heard N`,
+//! `transfer N TO`, `attended N`.
 
 use std::io::BufRead;
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ["busy", number] => phones.plan(number, Plan::busy()),
             ["ring", number] => phones.plan(number, Plan::rings()),
             ["answer", number] => phones.plan(number, Plan::answers(Duration::from_millis(100))),
+            ["transfer", number, to] => phones.transfer(number, to),
+            ["attended", number] => phones.transfer_attended(number),
             ["heard", number] => print_heard(&phones, number),
             _ => return Err(format!("no such command: {line}").into()),
         }
@@ -36,5 +39,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 #[expect(clippy::print_stdout, reason = "this program is for people")]
 fn print_heard(phones: &SipServer, number: &str) {
     let tones: Vec<String> = phones.heard(number).iter().map(ToString::to_string).collect();
-    println!("{number} in {} calls hears: {}", phones.live(number), tones.join(", "));
+    let transfer = phones.transferred(number).map_or(String::new(), |status| format!(", transfer: {status}"));
+    println!("{number} in {} calls hears: {}{transfer}", phones.live(number), tones.join(", "));
 }

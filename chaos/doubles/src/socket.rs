@@ -270,6 +270,18 @@ impl Phones for AsteriskServer {
         self.shared.with(|state, now| state.machine.act(number, &Act::Press(digits.to_owned()), now));
     }
 
+    fn transfer(&self, number: &str, to: &str) {
+        self.shared.with(|state, now| state.machine.transfer(number, to, now));
+    }
+
+    fn transfer_attended(&self, number: &str) {
+        self.shared.with(|state, now| state.machine.transfer_attended(number, now));
+    }
+
+    fn transferred(&self, number: &str) -> Option<u16> {
+        self.shared.lock().machine.transferred(number)
+    }
+
     fn hold(&self, number: &str) {
         self.shared.with(|state, now| state.machine.act(number, &Act::Hold, now));
     }

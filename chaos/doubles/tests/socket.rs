@@ -139,3 +139,18 @@ fn a_reader_that_takes_nothing_is_dropped_and_the_others_are_not() {
     worker.send("Action: Ping\r\n\r\n");
     worker.until("Ping: Pong");
 }
+
+#[test]
+fn a_phone_transfers_its_partner_by_itself() {
+    let server = start();
+    let mut ami = Ami::login(&server, "ifbus");
+    for (number, id) in [(2001, "a"), (2002, "b")] {
+        ami.originate(number, id);
+        ami.until("Event: OriginateResponse");
+    }
+    ami.send("Action: Bridge\r\nChannel1: a\r\nChannel2: b\r\n\r\n");
+    ami.until("Channels have been bridged");
+    server.transfer("2002", "2003");
+    wait_for("the guest", || server.heard("2001") == BTreeSet::from([Tone::of("2003")]));
+    assert_eq!((server.transferred("2002"), server.live("2002")), (Some(200), 0));
+}

@@ -50,7 +50,7 @@ impl World {
     }
 
     /// Those in one bridge take the oldest `Linkedid` among them.
-    fn link(&mut self, members: &[String]) {
+    pub(super) fn link(&mut self, members: &[String]) {
         let linked = |id: &String| self.channels.get(id).map(|c| (c.linked_rank, c.linked.clone()));
         let Some((rank, oldest)) = members.iter().filter_map(linked).min() else { return };
         for id in members {
@@ -62,7 +62,7 @@ impl World {
 
     /// Takes a channel out of its bridge; `settled` when the bridge has had time to notice that it is
     /// no longer a pair.
-    fn leave(&mut self, id: &str, settled: bool) -> Option<Happening> {
+    pub(super) fn leave(&mut self, id: &str, settled: bool) -> Option<Happening> {
         let channel = self.channels.get_mut(id)?;
         let bridge_id = channel.bridge.take()?;
         let bridge = self.bridges.get_mut(&bridge_id)?;
@@ -74,7 +74,7 @@ impl World {
         Some(self.bridge_member("BridgeLeave", "ChannelLeftBridge", &bridge_now, &self.channels[id]))
     }
 
-    fn close_bridge(&mut self, bridge: &str) -> Option<Happening> {
+    pub(super) fn close_bridge(&mut self, bridge: &str) -> Option<Happening> {
         let bridge = self.bridges.remove(bridge)?;
         Some(self.bridge_event("BridgeDestroy", "BridgeDestroyed", &bridge))
     }
@@ -163,7 +163,7 @@ impl World {
     }
 
     /// Runs those on that were released and did not end.
-    fn run_all(&mut self, ids: Vec<String>) {
+    pub(super) fn run_all(&mut self, ids: Vec<String>) {
         for id in ids {
             if self.channels.get(&id).is_some_and(|c| c.bridge.is_none() && c.app.is_empty() && c.in_dialplan)
             {
@@ -173,7 +173,7 @@ impl World {
     }
 
     /// Each side learns whom it talks to.
-    fn connect_lines(&mut self, a: &str, b: &str) {
+    pub(super) fn connect_lines(&mut self, a: &str, b: &str) {
         for (me, other) in [(b, a), (a, b)] {
             let Some(other) = self.channels.get(other) else { continue };
             let (name, protocol, caller) = (other.name.clone(), other.protocol.clone(), other.caller.clone());
@@ -273,6 +273,7 @@ impl World {
             }
             let channel = self.channels.get_mut(id).expect("the caller looked them up");
             channel.place = place.clone();
+            channel.back = None;
             (channel.in_dialplan, channel.after) = (true, After::Continue);
         }
         let mut leavers: Vec<String> = moves.into_iter().map(|(id, _)| id).collect();
@@ -299,7 +300,7 @@ impl World {
     }
 
     /// The variables that named the partner are emptied.
-    fn forget_peer(&mut self, id: &str) {
+    pub(super) fn forget_peer(&mut self, id: &str) {
         if self.channels.get(id).is_some_and(|channel| channel.bridge.is_some()) {
             self.peer_variables(id, "", "");
         }

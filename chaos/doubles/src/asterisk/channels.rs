@@ -102,6 +102,10 @@ pub(super) struct Channel {
     pub(super) place: Place,
     /// Where the `Return`s of its `Gosub`s lead.
     pub(super) returns: Vec<Place>,
+    /// Where it goes on when the dialplan that a transfer sent it to has come to the end of a call.
+    pub(super) back: Option<Place>,
+    /// Number of the phone that waits to hear how its transfer of this channel went.
+    pub(super) transferer: Option<String>,
     pub(super) app: String,
     pub(super) data: String,
     /// Application shown when none runs: that of the dialling, until the first bridge.
@@ -242,19 +246,19 @@ impl Bridge {
         }
     }
 
-    pub(super) fn headers(&self, out: &mut String) {
-        write!(
-            out,
-            "BridgeUniqueid: {}\r\nBridgeType: {}\r\nBridgeTechnology: {}\r\nBridgeCreator: {}\r\n\
-             BridgeName: {}\r\nBridgeNumChannels: {}\r\nBridgeVideoSourceMode: none\r\n",
-            self.id,
-            self.class(),
-            self.technology(),
-            self.room.as_ref().map_or("<unknown>", |_| CREATOR),
-            self.room.as_ref().map_or("<unknown>", |room| &room.name),
-            self.members.len() + self.room.as_ref().map_or(0, |room| room.hidden)
-        )
-        .expect("writing to a string cannot fail");
+    pub(super) fn headers(&self, prefix: &str, out: &mut String) {
+        let room = self.room.as_ref();
+        let count = self.members.len() + room.map_or(0, |room| room.hidden);
+        let mut line = |key: &str, value: &str| {
+            write!(out, "{prefix}Bridge{key}: {value}\r\n").expect("writing to a string cannot fail");
+        };
+        line("Uniqueid", &self.id);
+        line("Type", self.class());
+        line("Technology", self.technology());
+        line("Creator", room.map_or("<unknown>", |_| CREATOR));
+        line("Name", room.map_or("<unknown>", |room| &room.name));
+        line("NumChannels", &count.to_string());
+        line("VideoSourceMode", "none");
     }
 
     pub(super) fn ari(&self, clock: &super::world::Clock) -> String {

@@ -102,6 +102,8 @@ impl World {
             connected: Party::default(),
             place: Place { context, exten: "s".into(), priority: 1 },
             returns: vec![],
+            back: None,
+            transferer: None,
             app: String::new(),
             data: String::new(),
             idle: ("", ""),

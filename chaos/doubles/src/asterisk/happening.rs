@@ -84,13 +84,18 @@ impl<'a> Teller<'a> {
         self
     }
 
-    pub(super) fn dest(mut self, channel: &Channel) -> Self {
-        channel.headers("Dest", &mut self.ami);
+    /// A channel under a prefix of its keys.
+    pub(super) fn party(mut self, prefix: &str, channel: &Channel) -> Self {
+        channel.headers(prefix, &mut self.ami);
         self
     }
 
-    pub(super) fn bridge(mut self, bridge: &Bridge) -> Self {
-        bridge.headers(&mut self.ami);
+    pub(super) fn dest(self, channel: &Channel) -> Self {
+        self.party("Dest", channel)
+    }
+
+    pub(super) fn bridge(mut self, prefix: &str, bridge: &Bridge) -> Self {
+        bridge.headers(prefix, &mut self.ami);
         self
     }
 
@@ -155,7 +160,10 @@ impl World {
 
     pub(super) fn bridge_event(&self, event: &str, kind: &'static str, bridge: &Bridge) -> Happening {
         let object = bridge.ari(&self.clock);
-        Teller::new(self, CALL, event).bridge(bridge).ari("", kind, &format!(",\"bridge\":{object}")).told()
+        Teller::new(self, CALL, event)
+            .bridge("", bridge)
+            .ari("", kind, &format!(",\"bridge\":{object}"))
+            .told()
     }
 
     pub(super) fn bridge_member(
@@ -167,7 +175,7 @@ impl World {
     ) -> Happening {
         let object = bridge.ari(&self.clock);
         Teller::new(self, CALL, event)
-            .bridge(bridge)
+            .bridge("", bridge)
             .channel(channel)
             .ari_channel("", kind, &format!(",\"bridge\":{object}"), channel)
             .told()

@@ -41,7 +41,7 @@ pub(super) fn bridges(world: &World, request: &Message) -> String {
     for bridge in world.bridges.values() {
         text.line("Event", "BridgeListItem");
         text.id(request);
-        bridge.headers(&mut text.0);
+        bridge.headers("", &mut text.0);
         text.gap();
     }
     text.close(request, "BridgeListComplete", world.bridges.len());

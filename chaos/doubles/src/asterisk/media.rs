@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::channels::{After, Channel, Party, Place, State};
+use super::happening::Happening;
 use super::world::{Timer, World};
 use crate::phone::{Act, Tone, plan::DIGIT};
 
@@ -76,10 +77,11 @@ impl World {
         }
     }
 
-    /// Whether the bridge of a channel was made by Dial.
+    /// Whether a channel came into its bridge by Dial, on either side of it.
     fn dialed_pair(&self, id: &str) -> bool {
-        let is = |id: &str| self.channels.get(id).is_some_and(|c| c.after == After::Dialed);
-        is(id) || self.partner(id).is_some_and(|partner| is(&partner))
+        self.channels.get(id).is_some_and(|channel| {
+            channel.after == After::Dialed || channel.after == After::End && channel.dialed_by.is_some()
+        })
     }
 
     /// The phone that called takes its call back: CANCEL.
@@ -192,12 +194,11 @@ impl World {
         let seconds = data.split(',').nth(1).and_then(|s| s.parse().ok()).unwrap_or(30);
         let (endpoint, number) = super::dial::resource(dialed);
         if !self.may_call(&endpoint) {
-            let in_dialplan = self.channels[caller].in_dialplan;
-            return if in_dialplan {
-                self.end_in_dialplan(caller, 3)
-            } else {
-                self.gone(caller, 3, Some(404))
-            };
+            if !self.channels[caller].in_dialplan {
+                return self.gone(caller, 3, Some(404));
+            }
+            let news = self.dial_was_in_vain(caller, 3, Some(404));
+            return news.into_iter().for_each(|told| self.tell(told));
         }
         let id = self.next_id();
         let mut channel = self.new_channel(id.clone(), &endpoint, number, dialed);
@@ -233,22 +234,29 @@ impl World {
             self.tell(told);
         }
         self.join_dialed(callee, &caller);
+        self.transfer_done(&caller, true);
     }
 
     pub(super) fn dialed_leg_failed(&mut self, callee: &str, cause: u16, status: Option<u16>) {
         let caller = self.channels.get(callee).and_then(|c| c.dialed_by.clone());
         let mut threads = vec![self.epitaph(callee, cause, status)];
         let caller = caller.filter(|id| self.channels.contains_key(id));
+        caller.iter().for_each(|id| self.transfer_done(id, false));
         if let Some(id) = caller.as_ref().filter(|id| !self.channels[*id].in_dialplan) {
             threads.push(self.epitaph(id, cause, status));
-        } else if let Some(channel) = caller.as_ref().and_then(|id| self.channels.get_mut(id)) {
-            channel.place.priority += 1;
-            (channel.app, channel.data) = ("Hangup".into(), String::new());
-            let id = channel.id.clone();
-            let step = self.newexten(&self.channels[&id]);
-            let news = self.farewell_with(&id, cause, status);
-            threads.push([step].into_iter().chain(news).collect());
+        } else if let Some(id) = caller {
+            threads.push(self.dial_was_in_vain(&id, cause, status));
         }
         self.tell_at_once(threads);
+    }
+
+    /// The caller goes on to the step after its Dial, which is a Hangup.
+    fn dial_was_in_vain(&mut self, caller: &str, cause: u16, status: Option<u16>) -> Vec<Happening> {
+        let Some(channel) = self.channels.get_mut(caller) else { return vec![] };
+        channel.place.priority += 1;
+        (channel.app, channel.data) = ("Hangup".into(), String::new());
+        let step = self.newexten(&self.channels[caller]);
+        let news = self.farewell_with(caller, cause, status);
+        [step].into_iter().chain(news).collect()
     }
 }

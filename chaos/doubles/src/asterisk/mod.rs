@@ -16,7 +16,7 @@
 //!
 //! [`crate::socket`] is the shell with real sockets. Inside: `session` and `ami` read and answer,
 //! `actions`, `orders`, `conference`, `drain` and `lists` say what actions do, `world` and the files beside it (`dial`, `run`,
-//! `bridging`, `rooms`, `recording`, `media`) are the calls, `happening` encodes events, `ari` is HTTP, `wire` applies faults.
+//! `bridging`, `rooms`, `transfers`, `recording`, `media`) are the calls, `happening` encodes events, `ari` is HTTP, `wire` applies faults.
 
 mod actions;
 mod ami;
@@ -41,6 +41,7 @@ mod run;
 mod session;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod trunks;
 mod websocket;
 mod wire;
@@ -457,12 +458,35 @@ impl Asterisk {
 
     /// Answered calls of the phone.
     pub fn live(&self, number: &str) -> usize {
-        self.world.channels.values().filter(|c| c.number == number && c.phone_up).count()
+        let stuck = self.world.witnesses.get(number).map_or(0, |witness| witness.stuck);
+        self.world.channels.values().filter(|c| c.number == number && c.phone_up).count() + stuck
+    }
+
+    /// The phone sends its partner in its first answered call to `to`: REFER.
+    pub fn transfer(&mut self, number: &str, to: &str, now: Duration) {
+        self.advance(now);
+        self.world.transfer(number, to);
+        self.advance(now);
+    }
+
+    /// The phone joins its partners in its first and second answered call: REFER with Replaces.
+    pub fn transfer_attended(&mut self, number: &str, now: Duration) {
+        self.advance(now);
+        self.world.transfer_attended(number);
+        self.advance(now);
+    }
+
+    /// The SIP status that the phone last heard of a transfer: 202 while it is under way.
+    pub fn transferred(&self, number: &str) -> Option<u16> {
+        self.world.witnesses.get(number)?.transferred
     }
 
     /// The phone does something in all its answered calls; a hang-up also refuses what rings.
     pub fn act(&mut self, number: &str, act: &Act, now: Duration) {
         self.advance(now);
+        if *act == Act::HangUp {
+            self.world.witness(number).stuck = 0;
+        }
         for id in self.world.legs_of(number) {
             let answered = self.world.channels.get(&id).is_some_and(|c| c.phone_up);
             let calling = self.world.channels.get(&id).is_some_and(|c| c.state == State::Ring);

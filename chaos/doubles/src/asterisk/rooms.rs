@@ -143,7 +143,7 @@ impl World {
 
     fn conference_event(&self, event: &str, bridge: &Bridge, channel: Option<&Channel>) -> Happening {
         let name = bridge.room.as_ref().map_or("", |room| &room.name);
-        let teller = Teller::new(self, CALL, event).line("Conference", name).bridge(bridge);
+        let teller = Teller::new(self, CALL, event).line("Conference", name).bridge("", bridge);
         let Some(channel) = channel else { return teller.told() };
         let teller = teller.channel(channel).line("Admin", "No");
         teller.maybe("Muted", (event == "ConfbridgeJoin").then_some("No")).told()

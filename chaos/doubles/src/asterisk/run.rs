@@ -328,6 +328,13 @@ impl World {
             After::End => {
                 return self.epitaph(id, 16, None);
             }
+            // A transferred one goes on where it stood.
+            After::Dialed if channel.back.is_some() => {
+                let channel = self.channel_mut(id);
+                channel.place = channel.back.take().expect("it was there a line above");
+                channel.after = After::Continue;
+                (channel.app, channel.data) = (String::new(), String::new());
+            }
             // Dial without the option `g` ends the dialplan with the call.
             After::Dialed if channel.in_dialplan => return self.farewell(id, 16),
             After::Dialed => return self.epitaph(id, 16, None),

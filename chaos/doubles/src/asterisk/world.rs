@@ -75,6 +75,10 @@ pub(super) struct Witness {
     pub(super) rings: u32,
     pub(super) digits: String,
     pub(super) caller: Option<String>,
+    /// How the last transfer of this phone went.
+    pub(super) transferred: Option<u16>,
+    /// Calls that only the phone still believes in.
+    pub(super) stuck: usize,
 }
 
 /// The state of one simulated server.

@@ -36,4 +36,11 @@ pub trait Phones: Send + Sync {
     fn hold(&self, number: &str);
     /// Takes all held calls of the phone back.
     fn resume(&self, number: &str);
+    /// Asks the server to send the partner in the phone's first answered call to `to` (REFER).
+    fn transfer(&self, number: &str, to: &str);
+    /// Asks the server to join the partners in the phone's first and second answered call (REFER with
+    /// Replaces).
+    fn transfer_attended(&self, number: &str);
+    /// The last status that the phone heard of a transfer of its own: 202 while it is under way.
+    fn transferred(&self, number: &str) -> Option<u16>;
 }

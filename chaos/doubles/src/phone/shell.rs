@@ -141,6 +141,18 @@ impl Phones for SipServer {
         self.shared.with(|machine, now| machine.act(number, &Act::Press(digits.to_owned()), now));
     }
 
+    fn transfer(&self, number: &str, to: &str) {
+        self.shared.with(|machine, now| machine.transfer(number, to, now));
+    }
+
+    fn transfer_attended(&self, number: &str) {
+        self.shared.with(|machine, now| machine.transfer_attended(number, now));
+    }
+
+    fn transferred(&self, number: &str) -> Option<u16> {
+        self.shared.lock().transferred(number)
+    }
+
     fn hold(&self, number: &str) {
         self.shared.with(|machine, now| machine.act(number, &Act::Hold, now));
     }

@@ -9,3 +9,4 @@ mod lab;
 mod recordings;
 mod rooms;
 mod transcripts;
+mod transfers;

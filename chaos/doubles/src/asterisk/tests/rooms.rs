@@ -1,47 +1,14 @@
 //! Conferences: as recorded, and what their members hear.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::ari::{frames, socket};
 use super::lab::{Lab, Said, events};
-use super::transcripts::{options, replay, sections};
+use super::transcripts::{options, replay, sections, told};
 use crate::asterisk::{Link, Options, Profile};
 use crate::phone::{Act, Tone};
 
 const ROOM: &str = "conf-0123456789abcdef-board";
-
-/// Per channel and for the bridges: what ARI said, as far as runs do not differ.
-fn told(events: &[serde_json::Value]) -> BTreeMap<String, Vec<String>> {
-    const OF_INTEREST: [&str; 9] = [
-        "ChannelEnteredBridge",
-        "ChannelLeftBridge",
-        "BridgeCreated",
-        "BridgeDestroyed",
-        "ChannelHangupRequest",
-        "ChannelDestroyed",
-        "ChannelHold",
-        "ChannelUnhold",
-        "ChannelDtmfReceived",
-    ];
-    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for event in events {
-        let kind = event["type"].as_str().unwrap();
-        if !OF_INTEREST.contains(&kind) {
-            continue;
-        }
-        let (bridge, channel) = (&event["bridge"], &event["channel"]);
-        let class = if bridge["creator"] == "ConfBridge" || kind == "ChannelEnteredBridge" {
-            format!("{} {} {}", bridge["technology"], bridge["bridge_class"], bridge["name"])
-        } else {
-            String::new()
-        };
-        let place = format!("{} {}", channel["dialplan"]["exten"], channel["dialplan"]["app_name"]);
-        let details = format!("{kind} {class} {place} {} {}", event["cause"], event["digit"]);
-        let thread = channel["id"].as_str().map_or(format!("bridge {}", bridge["name"]), str::to_owned);
-        all.entry(thread).or_default().push(details);
-    }
-    all
-}
 
 /// Replays a recording section by section; phones do what the title says.
 fn replayed(text: &str, profile: Profile) {

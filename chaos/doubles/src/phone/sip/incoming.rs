@@ -30,6 +30,10 @@ impl SipPhones {
             }
             ("UPDATE", Some(id)) => self.updated(id, local, from, &request),
             ("BYE" | "CANCEL" | "UPDATE", None) => self.reply(local, from, &request, 481),
+            ("NOTIFY", Some(id)) => {
+                self.reply(local, from, &request, 200);
+                self.notified(id, &request);
+            }
             ("OPTIONS" | "INFO" | "NOTIFY" | "MESSAGE", _) => self.reply(local, from, &request, 200),
             _ => self.reply(local, from, &request, 501),
         }

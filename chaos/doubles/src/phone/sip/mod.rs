@@ -1,7 +1,7 @@
 //! SIP phones: a sans-IO user agent that serves every number on a few addresses, and calls by itself
 //! when told to. Its shell is [`crate::phone::shell`].
 //!
-//! It takes INVITE (also without an offer), re-INVITE, UPDATE, ACK, CANCEL, BYE, OPTIONS, INFO and NOTIFY;
+//! It transfers by REFER, blind or attended. It takes INVITE (also without an offer), re-INVITE, UPDATE, ACK, CANCEL, BYE, OPTIONS, INFO and NOTIFY;
 //! retransmits what must be, answers what is retransmitted; follows record routes. It does not register,
 //! authenticate, or speak any codec but PCMU.
 //!
@@ -18,6 +18,7 @@ mod outgoing;
 mod sdp;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -148,6 +149,7 @@ struct Witness {
     rings: u32,
     digits: String,
     caller: Option<String>,
+    transferred: Option<u16>,
 }
 
 /// The machine.

@@ -44,12 +44,18 @@ impl SipPhones {
 
     /// Sends a request within the call and repeats it until it is answered.
     fn ask(&mut self, id: u64, method: &str, body: String) {
+        self.ask_with(id, method, &[], body);
+    }
+
+    /// The same, with further headers.
+    pub(super) fn ask_with(&mut self, id: u64, method: &str, headers: &[(&str, String)], body: String) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         call.cseq += 1;
         let cseq = call.cseq;
         let branch = format!("z9hG4bK{:x}", self.random.next());
         let Some(call) = self.calls.get_mut(&id) else { return };
         let mut request = within(call, method, cseq, &branch);
+        headers.iter().for_each(|(name, value)| request.add(name, value));
         request.body = body;
         call.asked = Some(request.clone());
         let (local, hop) = (call.local, call.hop);
@@ -120,6 +126,9 @@ impl SipPhones {
             _ if invite => self.rejected(id, waits, status, response),
             _ if waits => {
                 call.asked = None;
+                if method == "REFER" {
+                    return self.refer_answered(id, status);
+                }
                 if call.phase == Phase::Over {
                     self.forget(id);
                 }

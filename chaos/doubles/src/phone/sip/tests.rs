@@ -296,3 +296,66 @@ fn no_datagram_makes_the_phones_panic() {
     }
     lab.pass(100_000);
 }
+
+/// A NOTIFY about our transfer.
+fn notify(to: &str, body: &str, cseq: &str) -> Message {
+    let mut request = within("NOTIFY", cseq, to).with("Event", "refer");
+    request.body = body.into();
+    request
+}
+
+#[test]
+fn a_blind_transfer_is_asked_for_and_the_phone_hangs_up_when_it_is_done() {
+    let mut lab = Lab::new();
+    let to = lab.answered();
+    lab.phones.transfer("1001", "1003", lab.now);
+    lab.collect();
+    let refer = lab.sip.last().unwrap().clone();
+    assert_eq!(lab.said(), ["REFER"]);
+    assert_eq!(refer.get("Refer-To"), Some("<sip:1003@127.0.0.9:5060>"));
+    lab.send(&Message::response(&refer, 202, "x"));
+    assert_eq!(lab.phones.transferred("1001"), Some(202));
+    lab.send(&notify(&to, "SIP/2.0 100 Trying\r\n", "2 NOTIFY"));
+    assert_eq!((lab.phones.transferred("1001"), lab.said()), (Some(202), vec!["200".to_owned()]));
+    lab.send(&notify(&to, "SIP/2.0 200 OK\r\n", "3 NOTIFY"));
+    assert_eq!((lab.phones.transferred("1001"), lab.phones.live("1001")), (Some(200), 0));
+    assert_eq!(lab.said(), ["200", "BYE"]);
+}
+
+#[test]
+fn a_transfer_that_failed_leaves_the_phone_in_its_call() {
+    let mut lab = Lab::new();
+    let to = lab.answered();
+    lab.phones.transfer("1001", "1003", lab.now);
+    lab.collect();
+    let refer = lab.sip.last().unwrap().clone();
+    lab.send(&Message::response(&refer, 202, "x"));
+    lab.send(&notify(&to, "SIP/2.0 503 Service Unavailable\r\n", "2 NOTIFY"));
+    assert_eq!((lab.phones.transferred("1001"), lab.phones.live("1001")), (Some(503), 1));
+    lab.phones.transfer("1001", "888", lab.now);
+    lab.collect();
+    let refer = lab.sip.last().unwrap().clone();
+    lab.send(&Message::response(&refer, 404, "x"));
+    assert_eq!((lab.phones.transferred("1001"), lab.phones.live("1001")), (Some(404), 1));
+}
+
+#[test]
+fn an_attended_transfer_names_the_second_call_by_its_identifiers() {
+    let mut lab = Lab::new();
+    lab.answered();
+    lab.phones.call("1001", "1003", at(SERVER), at(PHONE), lab.now);
+    lab.collect();
+    let call = lab.sip.last().unwrap().clone();
+    let mut answer = Message::response(&call, 200, "far-2").with("Contact", format!("<sip:server@{SERVER}>"));
+    answer.body = super::sdp::describe(at("127.0.0.9:9002"), 1, false, 96);
+    lab.send(&answer);
+    lab.said();
+    lab.phones.transfer_attended("1001", lab.now);
+    lab.collect();
+    let refer = lab.sip.last().unwrap();
+    assert_eq!(refer.call_id(), "one", "it is said in the first call");
+    let id = call.call_id().replace('@', "%40");
+    let tag = call.tag("From").unwrap();
+    let wanted = format!("<sip:1003@{SERVER}?Replaces={id}%3Bto-tag%3Dfar-2%3Bfrom-tag%3D{tag}>");
+    assert_eq!(refer.get("Refer-To"), Some(wanted.as_str()));
+}

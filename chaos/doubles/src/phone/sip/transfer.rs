@@ -1,0 +1,70 @@
+//! A phone's own transfer: REFER (RFC 3515), blind, or attended with Replaces (RFC 3891), and what the far
+//! end reports of it. The phone hangs up when its transfer is reported done, if the far end has not.
+
+use std::time::Duration;
+
+use super::message::{self, Message};
+use super::{Phase, SipPhones};
+
+impl SipPhones {
+    /// The phone asks the far end of its first answered call to call `to` instead of it.
+    pub fn transfer(&mut self, number: &str, to: &str, now: Duration) {
+        self.now = self.now.max(now);
+        let Some(id) = self.answered_calls(number).first().copied() else { return };
+        let host = self.calls[&id].hop;
+        self.refer(id, format!("<sip:{to}@{host}>"));
+    }
+
+    /// The phone, with two answered calls, asks the far end of the first to take its place in the second.
+    pub fn transfer_attended(&mut self, number: &str, now: Duration) {
+        self.now = self.now.max(now);
+        let calls = self.answered_calls(number);
+        let [first, second, ..] = calls[..] else { return };
+        let consulted = &self.calls[&second];
+        let theirs = message::parameter(&consulted.them, "tag").unwrap_or_default();
+        let uri = message::uri(&consulted.them);
+        let replaces = format!("{};to-tag={theirs};from-tag={}", consulted.call_id, consulted.tag);
+        self.refer(first, format!("<{uri}?Replaces={}>", escaped(&replaces)));
+    }
+
+    /// The last status that the far end reported of a transfer of this phone: 202 while it is under way.
+    pub fn transferred(&self, number: &str) -> Option<u16> {
+        self.witnesses.get(number)?.transferred
+    }
+
+    fn answered_calls(&self, number: &str) -> Vec<u64> {
+        let of_number = self.of_number(number).into_iter();
+        of_number.filter(|id| self.calls[id].phase == Phase::Answered).collect()
+    }
+
+    fn refer(&mut self, id: u64, to: String) {
+        let by = self.calls[&id].us.split(";tag=").next().unwrap_or_default().to_owned();
+        self.ask_with(id, "REFER", &[("Refer-To", to), ("Referred-By", by)], String::new());
+    }
+
+    /// The answer to our REFER.
+    pub(super) fn refer_answered(&mut self, id: u64, status: u16) {
+        if let Some(number) = self.calls.get(&id).map(|call| call.number.clone()) {
+            self.witnesses.entry(number).or_default().transferred = Some(status);
+        }
+    }
+
+    /// NOTIFY: how the call that was asked for goes.
+    pub(super) fn notified(&mut self, id: u64, request: &Message) {
+        let status = request.body.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        let Some(status @ 200..) = status else { return };
+        self.refer_answered(id, status);
+        let answered = self.calls.get(&id).is_some_and(|call| call.phase == Phase::Answered);
+        if answered && status < 300 {
+            self.bye(id);
+        }
+    }
+}
+
+/// For a header within a URI: everything that is not plain is escaped.
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
