@@ -1,5 +1,7 @@
 //! Bridges: joining, leaving, what becomes of the one who is left behind.
 
+use std::collections::BTreeSet;
+
 use super::channels::{After, Bridge, Channel, Party, Place};
 use super::happening::Happening;
 use super::world::World;
@@ -256,47 +258,57 @@ impl World {
         let (from_rooms, moves): (Vec<_>, Vec<_>) =
             moves.into_iter().partition(|(id, _)| self.room_of(id).is_some());
         from_rooms.into_iter().for_each(|(id, place)| self.redirect_from_room(&id, place));
-        let Some((first, _)) = moves.first() else { return };
-        let bridge = self.channels[first].bridge.clone();
-        let mut alone = None;
+        let bridges: BTreeSet<String> =
+            moves.iter().filter_map(|(id, _)| self.channels[id].bridge.clone()).collect();
+        let mut alone = vec![];
         for (id, place) in &moves {
-            alone = alone.or_else(|| self.partner(id).filter(|p| moves.iter().all(|(other, _)| other != p)));
-            self.forget_peer(id);
-            let exists = self.dialplan.exists(&place.context, &place.exten, place.priority);
-            let channel = self.channels.get_mut(id).expect("the caller looked them up");
-            if !exists && channel.bridge.is_none() {
-                return self.redirected_nowhere(id, place.clone());
+            alone.extend(self.partner(id).filter(|p| moves.iter().all(|(other, _)| other != p)));
+            if !self.aim(id, place) {
+                return;
             }
-            if channel.bridge.is_none() {
-                // The music stops where it played (seen).
-                self.leave_music(id);
-            }
-            let channel = self.channels.get_mut(id).expect("the caller looked them up");
-            channel.place = place.clone();
-            channel.back = None;
-            (channel.in_dialplan, channel.after) = (true, After::Continue);
         }
         let mut leavers: Vec<String> = moves.into_iter().map(|(id, _)| id).collect();
         if self.random.chance(0.5) {
             leavers.reverse();
         }
+        let joined: Vec<bool> = leavers.iter().map(|id| self.channels[id].bridge.is_some()).collect();
         let leaves: Vec<Happening> = leavers.iter().filter_map(|id| self.leave(id, false)).collect();
         leaves.into_iter().for_each(|told| self.tell(told));
         let mut threads: Vec<Vec<Happening>> =
-            leavers.iter().map(|id| self.arrive(id, bridge.is_some())).collect();
-        if let Some(partner) = &alone {
+            leavers.iter().zip(joined).map(|(id, joined)| self.arrive(id, joined)).collect();
+        for partner in &alone {
             let told = self.leave(partner, false);
             threads.push(told.into_iter().chain(self.released(partner)).collect());
         }
-        let close = bridge.and_then(|bridge| self.close_bridge(&bridge));
-        if alone.is_some() {
+        let closes: Vec<Happening> = bridges.iter().filter_map(|bridge| self.close_bridge(bridge)).collect();
+        if alone.is_empty() {
+            threads.push(closes);
             self.tell_at_once(threads);
-            close.into_iter().for_each(|told| self.tell(told));
         } else {
-            threads.push(close.into_iter().collect());
             self.tell_at_once(threads);
+            closes.into_iter().for_each(|told| self.tell(told));
         }
-        self.run_all(alone.into_iter().collect());
+        self.run_all(alone);
+    }
+
+    /// Gives a channel another place; false when that is nowhere and the channel has ended.
+    fn aim(&mut self, id: &str, place: &Place) -> bool {
+        self.forget_peer(id);
+        let exists = self.dialplan.exists(&place.context, &place.exten, place.priority);
+        let waits = self.channels.get(id).is_some_and(|channel| channel.bridge.is_none());
+        if waits && !exists {
+            self.redirected_nowhere(id, place.clone());
+            return false;
+        }
+        if waits {
+            // The music stops where it played (seen).
+            self.leave_music(id);
+        }
+        let channel = self.channels.get_mut(id).expect("the caller looked it up");
+        channel.place = place.clone();
+        channel.back = None;
+        (channel.in_dialplan, channel.after) = (true, After::Continue);
+        true
     }
 
     /// The variables that named the partner are emptied.

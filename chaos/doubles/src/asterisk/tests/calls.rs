@@ -367,3 +367,18 @@ fn a_thousand_joined_calls_are_cheap_and_the_same_seed_gives_the_same_trace() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn a_redirect_of_one_who_waits_and_one_of_a_pair_closes_the_pair() {
+    let mut lab = lab();
+    let link = lab.login("ifbus", "on");
+    lab.pair(link);
+    lab.leg(link, "1003", "c");
+    lab.act(
+        link,
+        "Action: Redirect\nChannel: c\nContext: ifbus\nExten: hold\nPriority: 1\nExtraChannel: a\n\
+         ExtraContext: ifbus\nExtraExten: park\nExtraPriority: 1",
+    );
+    assert_eq!((lab.machine.stats().bridges, lab.machine.live("1002")), (0, 0));
+    assert_eq!((lab.machine.live("1001"), lab.machine.live("1003")), (1, 1));
+}
