@@ -207,7 +207,11 @@ async fn lock(path: &PathBuf) -> Result<File, Failure> {
     Err(Failure::not_started("another command has been starting an orchestrator for too long"))
 }
 
-fn random() -> Result<String, Failure> {
+/// 128 random bits in hexadecimal digits.
+///
+/// # Errors
+/// The system has none.
+pub fn random() -> Result<String, Failure> {
     let half = || getrandom::u64().map_err(|error| Failure::here(format!("no random numbers: {error}")));
     Ok(format!("{:016x}{:016x}", half()?, half()?))
 }

@@ -2,13 +2,16 @@
 //!
 //! Ctrl-C stops the watching and never the call. Exit 0 means that both answered and were joined.
 
+use std::time::Duration;
+
 use ifbus_call::Address;
 use ifbus_fleet::problem::Code;
 use ifbus_fleet::view::{AttemptView, CallView};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::client::query;
+use super::background;
+use super::client::{Answer, query};
 use super::errors::{Exit, Failure};
 use super::grammar::CallArgs;
 use super::render::{NOTHING, clean, count, ending, id, seconds_between, server};
@@ -16,6 +19,10 @@ use super::screen::Colour;
 use super::session::{Session, unless_interrupted};
 use super::stream::{Events, Heard, What};
 use super::words::{Seconds, Words};
+
+/// When a lost answer is asked for again.
+const AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_secs(1)];
 
 /// A call to place.
 #[derive(Debug)]
@@ -83,7 +90,7 @@ impl Place {
                 Watch::No => None,
                 Watch::UntilJoined | Watch::UntilEnd => Events::newest(&session.client).await?,
             };
-            Ok((before, session.client.post("/v1/calls", &body, None).await?))
+            Ok((before, place(session, &body).await?))
         };
         let placing = unless_interrupted(placing, last_words);
         let (before, placed) = match screen.wait("placing the call", placing).await {
@@ -104,6 +111,23 @@ impl Place {
         let last_words = || format!("the call goes on; end it: ifbus hangup sip call_id={short}");
         let call = unless_interrupted(watch(session, &call, before, self.watch), last_words).await?;
         conclude(session, &call)
+    }
+}
+
+/// Asks for the call. An answer that was lost on its way is asked for again under the same key, so that nobody rings
+/// twice.
+async fn place(session: &Session, body: &serde_json::Value) -> Result<Answer, Failure> {
+    let key = background::random()?;
+    let mut again_after = AGAIN_AFTER.into_iter();
+    loop {
+        let asked = session.client.post_once("/v1/calls", body, &key).await;
+        match asked {
+            Err(failure) if failure.was_lost() || failure.is(Code::IdempotencyInProgress) => {
+                let Some(pause) = again_after.next() else { return Err(failure) };
+                tokio::time::sleep(pause).await;
+            }
+            asked => return asked,
+        }
     }
 }
 

@@ -125,6 +125,15 @@ impl Client {
         self.answer(request, Some(body)).await
     }
 
+    /// Asks for something to be done once, however often this is asked with the same key.
+    ///
+    /// # Errors
+    /// Every way to say no.
+    pub async fn post_once(&self, path: &str, body: &Value, key: &str) -> Result<Answer, Failure> {
+        let request = self.request(awc::http::Method::POST, path).insert_header(("Idempotency-Key", key));
+        self.answer(request, Some(body)).await
+    }
+
     /// Removes something.
     ///
     /// # Errors

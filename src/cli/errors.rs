@@ -181,6 +181,11 @@ impl Failure {
         self
     }
 
+    /// Whether no answer came: what was asked may have been done.
+    pub fn was_lost(&self) -> bool {
+        self.problem.code == "orchestrator_unreachable"
+    }
+
     /// Whether the problem has this code.
     pub fn is(&self, code: Code) -> bool {
         self.problem.code == code.as_str()

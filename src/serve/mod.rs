@@ -110,13 +110,14 @@ async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
     let counts: Arc<dyn Meter> = metrics.clone();
     let boot = opened.boot.clone();
     let (connections, hosts) = (opened.config.limits.connections, opened.config.hosts.clone());
-    let tokens = opened.tokens.clone();
+    let (tokens, store) = (opened.tokens.clone(), opened.store.clone());
     let Started { fleet, kernel, keepers } = opened.start(counts).await?;
     let (stopping, stop) = watch::channel(false);
     let ready = watch_adoption(fleet.clone());
     let deaths = actix_rt::spawn(count_deaths(kernel.clone(), Arc::clone(&metrics)));
     let feed = actix_rt::spawn(metrics::feed::run(Arc::clone(&metrics), fleet.clone(), stop));
-    let api = http::Options { listen, hosts, tokens, connections, boot, metrics: Arc::clone(&metrics) };
+    let api =
+        http::Options { listen, hosts, tokens, connections, boot, metrics: Arc::clone(&metrics), store };
     let serving = http::server(fleet, ready.clone(), api).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => ServeError::InUse { at: listen },
         _ => ServeError::System { what: "listening", source },

@@ -37,7 +37,7 @@ pub(super) struct Opened {
     instance: InstanceId,
     servers: Vec<ServerSpec>,
     remembered: Remembered,
-    store: Store,
+    pub(super) store: Store,
     kept: Option<Kept>,
     keepers: Keepers,
 }
@@ -82,8 +82,11 @@ pub(super) fn open(
         let simulated = Simulated::start()?;
         servers.extend(simulated.servers());
         keepers._simulated = Some(simulated);
-        (store, instance, remembered, kept) =
-            (Store::forgetful(), fresh_instance(), Remembered::default(), None);
+        // In memory only: nothing is kept, but keys of requests hold as long as this runs.
+        let (opened, writer, found, what) =
+            Store::open(Path::new(":memory:"), fresh_instance(), Box::new(|_| {}))?;
+        keepers._writer = Some(writer);
+        (store, instance, remembered, kept) = (opened, found, what, None);
     } else {
         let metrics = Arc::clone(metrics);
         let timed = move |took| metrics.store_written(took);

@@ -21,6 +21,8 @@ pub struct Request {
 /// What goes out.
 pub enum Reply {
     Json(u16, Value),
+    /// The connection ends without an answer.
+    Nothing,
     /// A text that is no JSON of ours.
     Text(u16, &'static str),
     /// A stream: its blocks, then silence until the client leaves.
@@ -74,6 +76,7 @@ fn serve(mut stream: TcpStream, script: &Script, asked: &Mutex<Vec<Request>>) {
         asked.lock().unwrap().push(request.clone());
         let (status, kind, body) = match script(&request) {
             Reply::Json(status, body) => (status, "application/json", body.to_string()),
+            Reply::Nothing => return,
             Reply::Text(status, body) => (status, "text/html", body.to_owned()),
             Reply::Stream(blocks) => {
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";

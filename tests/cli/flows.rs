@@ -106,6 +106,24 @@ fn follow_under_json_is_one_document_a_line_until_the_end() {
 }
 
 #[test]
+fn point_21_a_lost_answer_is_asked_for_again_with_the_same_key() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let asked = AtomicU32::new(0);
+    let fake = Fake::new(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+        0 => Reply::Nothing,
+        1 => problem(Code::IdempotencyInProgress, "in work"),
+        _ => Reply::Json(202, json!(fake::call(Status::Queued))),
+    });
+    let ended = run(&fake, "call sip from=1001 to=1002 --detach");
+    assert_eq!((ended.code, ended.out.as_str()), (0, format!("{ID}\n").as_str()));
+    let keys: Vec<String> =
+        fake.requests().iter().map(|request| request.headers["idempotency-key"].clone()).collect();
+    assert!(keys.len() == 3 && keys.iter().all(|key| *key == keys[0] && key.len() == 32), "{keys:?}");
+    run(&fake, "call sip from=1001 to=1002 --detach");
+    assert_ne!(fake.requests()[3].headers["idempotency-key"], keys[0], "another call, another key");
+}
+
+#[test]
 fn detach_prints_the_id_and_nothing_else() {
     let fake = placing(String::new(), Value::Null);
     let ended = run(&fake, "call sip from=1001 to=1002 --detach");

@@ -185,8 +185,14 @@ impl Stage {
 
     pub fn place_within(&self, from: &str, to: &str, timeout: Duration) -> Result<CallId, Problem> {
         let address = |text: &str| -> Address { text.parse().expect("an address") };
-        let request =
-            PlaceCall { from: address(from), to: address(to), server: None, caller_id: None, timeout };
+        let request = PlaceCall {
+            from: address(from),
+            to: address(to),
+            server: None,
+            caller_id: None,
+            timeout,
+            id: None,
+        };
         self.wait(self.fleet().control.place(request)).map(|call| call.id)
     }
 

@@ -51,6 +51,18 @@ impl Api {
         Answer { status: status.unwrap_or_else(|| panic!("no status: {head}")), text, raw }
     }
 
+    /// A request to an orchestrator that may die meanwhile: nothing without a whole answer.
+    pub fn try_ask(&self, method: &str, path: &str, head: &str, body: Option<&Value>) -> Option<Answer> {
+        let mut stream = self.try_send(method, path, &format!("{head}Connection: close\r\n"), body).ok()?;
+        let mut raw = Vec::new();
+        stream.read_to_end(&mut raw).ok()?;
+        let raw = String::from_utf8(raw).ok()?;
+        let (head, text) = raw.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        serde_json::from_str::<Value>(text).ok()?;
+        Some(Answer { status, text: text.to_owned(), raw: raw.clone() })
+    }
+
     /// Opens the event stream, after the event `after` if one is named.
     pub fn events(&self, query: &str, after: Option<&str>) -> Events {
         let after = after.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
@@ -63,8 +75,18 @@ impl Api {
     }
 
     fn send(&self, method: &str, path: &str, head: &str, body: Option<&Value>) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).expect("the API listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline can be set");
+        self.try_send(method, path, head, body).expect("the API listens and reads")
+    }
+
+    fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        head: &str,
+        body: Option<&Value>,
+    ) -> std::io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         let body = body.map(Value::to_string).unwrap_or_default();
         let length = if method == "GET" {
             String::new()
@@ -75,8 +97,8 @@ impl Api {
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{head}{length}\r\n{body}",
             self.address, self.token
         );
-        stream.write_all(request.as_bytes()).expect("the API reads");
-        stream
+        stream.write_all(request.as_bytes())?;
+        Ok(stream)
     }
 }
 

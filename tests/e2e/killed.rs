@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ifbus_doubles::phone::{Plan, Tone};
+use serde_json::json;
 
+use crate::api::Answer;
 use crate::rig::Rig;
 use crate::target::Target;
 use crate::{On, Skipped, Test};
@@ -15,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("kill_9_while_the_target_of_a_blind_transfer_rings", On::Each, while_the_target_rings),
     ("the_target_of_a_blind_transfer_answers_a_dead_orchestrator", On::Each, answered_while_dead),
     ("kill_9_while_the_second_phone_rings", On::Each, while_the_second_rings),
+    ("point_21_the_same_key_across_kill_9_is_one_call", On::Each, the_same_key),
 ];
 
 /// A phone that answers when the orchestrator is back.
@@ -165,4 +168,64 @@ fn while_the_second_rings(target: &Target) -> Result<(), Skipped> {
     rig.is_free("1001");
     rig.is_free("1002");
     Ok(())
+}
+
+/// Asked by many at once, killed at some moment of it, asked again: one call, one ring at each phone.
+fn the_same_key(target: &Target) -> Result<(), Skipped> {
+    const ASKING: usize = 100;
+    const ROUNDS: usize = 5;
+    let rig = Rig::open(target)?;
+    rig.add();
+    let body = json!({ "from": "1001", "to": "1002" });
+    for round in 0..ROUNDS {
+        let head = format!("Idempotency-Key: round-{round}\r\n");
+        let rings = || ["1001", "1002"].map(|number| rig.phones().rings(number));
+        let before = rings();
+        let api = rig.api();
+        let asking: Vec<_> = (0..ASKING)
+            .map(|_| {
+                let (api, head, body) = (api.clone(), head.clone(), body.clone());
+                std::thread::spawn(move || api.try_ask("POST", "/v1/calls", &head, Some(&body)))
+            })
+            .collect();
+        // In every round a little later: before the key is written, after it, after the call is placed.
+        std::thread::park_timeout(Duration::from_millis(8 * round as u64));
+        rig.kill_9();
+        let answers = asking.into_iter().filter_map(|asked| asked.join().expect("it does not panic"));
+        let mut ids: BTreeSet<String> = answers.map(|answer| id_of(&answer)).collect();
+        rig.start_again();
+        let again = rig.until_some("the key has an answer", |rig| {
+            let answer = rig.api().ask("POST", "/v1/calls", &head, Some(&body));
+            (answer.json()["code"] != "idempotency_in_progress").then_some(answer)
+        });
+        ids.insert(id_of(&again));
+        assert_eq!(ids.len(), 1, "the same id in all answers: {ids:?} {}", again.raw);
+        if again.status == 202 {
+            let id = id_of(&again);
+            rig.until("it talks or is over", |rig| {
+                let shown = rig.api().get(&format!("/v1/calls/{id}"));
+                shown.status == 404
+                    || shown.json()["status"] == "in-progress"
+                    || shown.json()["ended_at"].is_string()
+            });
+        } else {
+            assert_eq!(again.json()["code"], "outcome_unknown", "{}", again.raw);
+        }
+        rig.ifbus("hangup sip --all --yes").ends(0);
+        rig.is_free("1001");
+        rig.is_free("1002");
+        let after = rings();
+        assert!(
+            after.iter().zip(before).all(|(after, before)| *after <= before + 1),
+            "round {round}: nobody rang twice: {before:?} {after:?}"
+        );
+    }
+    Ok(())
+}
+
+/// The id of the call that an answer is about.
+fn id_of(answer: &Answer) -> String {
+    let body = answer.json();
+    let id = body["id"].as_str().or(body["call"].as_str());
+    id.unwrap_or_else(|| panic!("no call: {}", answer.raw)).to_owned()
 }

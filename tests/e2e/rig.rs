@@ -308,6 +308,18 @@ impl Rig {
         }
     }
 
+    /// What a look sees at last.
+    pub fn until_some<T>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
+        let seen = std::cell::RefCell::new(None);
+        self.until(what, |rig| {
+            let found = look(rig);
+            let is_there = found.is_some();
+            seen.replace(found);
+            is_there
+        });
+        seen.into_inner().expect("it was waited for")
+    }
+
     /// The end of the log.
     fn evidence(&self) -> String {
         let log = fs::read_to_string(self.data().join("orchestrator.log")).unwrap_or_default();

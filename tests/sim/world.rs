@@ -245,6 +245,7 @@ impl World<'_> {
             server: server.map(|name| name.parse().expect("a server name")),
             caller_id: None,
             timeout: Duration::from_secs(30),
+            id: None,
         };
         self.fleet.control.place(request).await
     }

@@ -51,6 +51,8 @@ pub struct PlaceCall {
     pub caller_id: Option<Address>,
     /// How long each phone may ring.
     pub timeout: Duration,
+    /// The id it gets, chosen by whoever had to write it down before; the router chooses one if nothing is said.
+    pub id: Option<CallId>,
 }
 
 /// A verb was taken.

@@ -33,6 +33,12 @@ pub enum Code {
     VerbUnderWay,
     /// The call is not ours, and the verb is only for calls of ours.
     NotOurs,
+    /// The key of the request was used for another request.
+    IdempotencyMismatch,
+    /// The first request with this key is still in work.
+    IdempotencyInProgress,
+    /// It is not known whether the first request with this key placed its call.
+    OutcomeUnknown,
     /// The server comes from the configuration file.
     ReadOnlyServer,
     /// The server carries calls.
@@ -57,7 +63,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, each with its page in the documentation.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::InvalidRequest,
         Self::Unauthenticated,
         Self::MissingScope,
@@ -69,6 +75,9 @@ impl Code {
         Self::WrongState,
         Self::VerbUnderWay,
         Self::NotOurs,
+        Self::IdempotencyMismatch,
+        Self::IdempotencyInProgress,
+        Self::OutcomeUnknown,
         Self::ReadOnlyServer,
         Self::ServerHasCalls,
         Self::CpsExceeded,
@@ -111,6 +120,7 @@ impl Code {
         matches!(
             self,
             Self::VerbUnderWay
+                | Self::IdempotencyInProgress
                 | Self::CpsExceeded
                 | Self::NoEligibleServer
                 | Self::ServerDown
@@ -133,6 +143,15 @@ impl Code {
             Self::WrongState => ("wrong_state", 409, 1, "the call is not in a state for this"),
             Self::VerbUnderWay => ("verb_under_way", 409, 1, "another verb is under way on this call"),
             Self::NotOurs => ("not_ours", 409, 1, "the call was not placed by this ifbus"),
+            Self::IdempotencyMismatch => {
+                ("idempotency_mismatch", 422, 2, "the key was used for another request")
+            }
+            Self::IdempotencyInProgress => {
+                ("idempotency_in_progress", 409, 1, "the first request with this key is still in work")
+            }
+            Self::OutcomeUnknown => {
+                ("outcome_unknown", 409, 1, "what became of the first request with this key is not known")
+            }
             Self::ReadOnlyServer => {
                 ("read_only_server", 409, 1, "the server comes from the configuration file")
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::web::{Data, Path, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use ifbus_call::order::Direction;
 use ifbus_call::{CallId, Digits, Mode, Verb};
 use ifbus_config::nearest;
@@ -20,7 +20,7 @@ use super::body::{
 };
 use super::error::{ProblemBody, Refusal};
 use super::request::{address, body, invalid, known_call, known_server, query, role};
-use super::{ANSWER_WITHIN, Api, wait};
+use super::{ANSWER_WITHIN, Api, once, wait};
 
 /// How long each phone may ring if nothing is said.
 const RING: Duration = Duration::from_secs(30);
@@ -41,10 +41,14 @@ const STATUSES: [Status; 8] = [
 
 type Answer = Result<HttpResponse, Refusal>;
 
-/// Places a call. Answered when a server was chosen; with `Prefer: wait=N` when it was answered or is over.
+/// Places a call. Answered when a server was chosen; with `Prefer: wait=N` when it was answered or is over. The same
+/// `Idempotency-Key` with the same body gives the same call for 24 hours, and nobody rings twice.
 #[utoipa::path(
     post, path = "/v1/calls", operation_id = "place_call", tag = "calls", request_body = PlaceBody,
-    params(("Prefer" = Option<String>, Header, description = "`wait=N`: hold the answer up to N seconds, at most 120")),
+    params(
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: hold the answer up to N seconds, at most 120"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; the answer to a request that places nothing again has the header `Idempotency-Replayed`"),
+    ),
     responses(
         (status = 202, description = "Under way", body = CallView, headers(("Location" = String))),
         (status = 200, description = "Answered, or over, within the time the client waited", body = CallView),
@@ -52,7 +56,9 @@ type Answer = Result<HttpResponse, Refusal>;
     )
 )]
 pub(super) async fn place(api: Data<Api>, request: HttpRequest, payload: Payload) -> Answer {
+    let key = once::key(&request)?;
     let asked: PlaceBody = body(&request, payload).await?;
+    let text = serde_json::to_string(&asked).expect("a body can be written as JSON");
     let timeout = match asked.timeout_s {
         None => RING,
         Some(seconds) if (1.0..=120.0).contains(&seconds) => Duration::from_secs_f64(seconds),
@@ -64,20 +70,33 @@ pub(super) async fn place(api: Data<Api>, request: HttpRequest, payload: Payload
         server: asked.server.map(|server| known_server(&api.fleet.board, &server)).transpose()?,
         caller_id: asked.caller_id.map(|caller| address(&caller, "caller_id")).transpose()?,
         timeout,
+        id: None,
     };
     let within = wait::preference(&request);
     let reader = api.fleet.journal.reader(None);
-    let placed = api.answer(api.fleet.control.place(call), ANSWER_WITHIN).await?;
+    let (placed, again) = match key {
+        None => (api.answer(api.fleet.control.place(call), ANSWER_WITHIN).await?, false),
+        Some(key) => {
+            let once::Placed { call, again } = once::place(&api, key, text, call).await?;
+            (call, again)
+        }
+    };
     let location = format!("/v1/calls/{}", placed.id);
+    let with = |mut answer: HttpResponseBuilder| {
+        answer.insert_header((header::LOCATION, location));
+        if again {
+            answer.insert_header(("Idempotency-Replayed", "true"));
+        }
+        answer
+    };
     let Some(within) = within else {
-        return Ok(HttpResponse::Accepted().insert_header((header::LOCATION, location)).json(placed));
+        return Ok(with(HttpResponse::Accepted()).json(placed));
     };
     let id = placed.id;
     let settled = |call: &CallView| call.answered_at.is_some() || call.status.is_terminal();
     let waited = wait::until(&api, reader, id, within, settled).await;
-    let mut answer = if waited.done { HttpResponse::Ok() } else { HttpResponse::Accepted() };
-    answer.insert_header((header::LOCATION, location)).insert_header(applied(within));
-    Ok(answer.json(waited.call.unwrap_or_else(|| Arc::new(placed))))
+    let answer = if waited.done { HttpResponse::Ok() } else { HttpResponse::Accepted() };
+    Ok(with(answer).insert_header(applied(within)).json(waited.call.unwrap_or_else(|| Arc::new(placed))))
 }
 
 /// Which calls to list.

@@ -15,6 +15,7 @@ mod guard;
 mod health;
 mod hosts;
 mod metrics;
+mod once;
 pub mod openapi;
 mod problems;
 mod request;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::KeepAlive;
 use actix_web::{App, HttpServer, web};
+use ifbus_fleet::store::Store;
 use ifbus_fleet::{Code, Fleet, Problem, Reply};
 use tokio::sync::{Semaphore, watch};
 
@@ -70,6 +72,8 @@ pub struct Options {
     pub boot: String,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Where keys of requests are written down.
+    pub store: Store,
 }
 
 impl Options {
@@ -119,6 +123,7 @@ pub(crate) struct Api {
     boot: String,
     metrics: Arc<Metrics>,
     waiting: Semaphore,
+    keys: once::Keys,
 }
 
 /// Binds and builds the API. `ready` becomes true when the first adoption is done.
@@ -141,6 +146,7 @@ pub fn server(fleet: Fleet, ready: watch::Receiver<bool>, options: Options) -> i
         boot: options.boot,
         metrics: options.metrics,
         waiting: Semaphore::new(WAITING_MAX),
+        keys: once::Keys::new(options.store),
     });
     let server = HttpServer::new(move || {
         App::new()

@@ -155,7 +155,10 @@ impl On<Place> for Router {
     fn on(&mut self, place: Place, world: &mut World<Self>) {
         let now = world.now();
         let journey = Journey {
-            call: CallId::new(self.shared.clock.unix_ms(now), world.rng().random()),
+            call: place
+                .request
+                .id
+                .unwrap_or_else(|| CallId::new(self.shared.clock.unix_ms(now), world.rng().random())),
             request: place.request,
             created: self.shared.clock.at(now),
             attempts: Vec::new(),

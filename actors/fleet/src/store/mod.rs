@@ -1,6 +1,6 @@
 //! What has to survive us: one SQLite file, one writer thread, changes written in batches.
 //!
-//! Written before the wire hears of it: the goal of a verb of several steps. Written soon after: calls, so that one
+//! Written before the wire hears of it: the goal of a verb of several steps, the key of a request that is to be done once. Written soon after: calls, so that one
 //! that ends while we are dead is still closed. Not written: who is on which leg; the servers' own lists say so.
 //!
 //! WAL with `synchronous = NORMAL` survives `kill -9` without an fsync for each commit (design section 5).
@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ifbus_call::{CallId, Goal, InstanceId, ServerName};
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 
 use crate::view::CallView;
 
@@ -72,6 +72,50 @@ pub enum Change {
     Server(ServerName, String),
     /// A server that was removed.
     NoServer(ServerName),
+    /// What a request with a key was answered first, as text of the surface that answered it.
+    Answered(Key, String),
+    /// Nothing was begun for a request with a key: the key is free again.
+    NoKey(Key),
+}
+
+/// A key that a client gave to a request, so that it is done once; everybody has keys of their own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// Whose it is: the name of a token.
+    pub owner: String,
+    /// Its own words.
+    pub key: String,
+}
+
+/// A request with a key, about to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The key.
+    pub key: Key,
+    /// What is asked for, in a form that is the same for the same request.
+    pub request: String,
+    /// The id that its call gets if it is the first.
+    pub call: CallId,
+    /// Now, in milliseconds of Unix time.
+    pub now_ms: i64,
+    /// Keys are forgotten after so many milliseconds.
+    pub kept_ms: i64,
+}
+
+/// What is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// Nothing was; now it is on the disk.
+    First,
+    /// It was used before.
+    Before {
+        /// What was asked for then.
+        request: String,
+        /// The id its call got, or would have got.
+        call: CallId,
+        /// What was answered; absent if we died, or lost sight of it, before that.
+        answer: Option<String>,
+    },
 }
 
 /// What was found at the start.
@@ -87,6 +131,8 @@ pub struct Remembered {
 
 /// What is told when a change was written, or could not be.
 pub type Written = Box<dyn FnOnce(bool) + Send>;
+/// What is told, on the writer's thread, of a key; `None` if it cannot be written down.
+pub type Told = Box<dyn FnOnce(Option<Claimed>) + Send>;
 /// What is told, on the writer's thread, how long a batch took to write.
 pub type Timed = Box<dyn Fn(Duration) + Send>;
 
@@ -105,7 +151,30 @@ struct Writer {
 
 enum Job {
     Write(Change, Option<Written>),
+    Claim(Box<Claim>, Option<Claimed>, Told),
     Stop,
+}
+
+impl Job {
+    fn apply(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        match self {
+            Self::Write(change, _) => schema::apply(transaction, change),
+            Self::Claim(claim, claimed, _) => {
+                *claimed = Some(schema::claim(transaction, claim)?);
+                Ok(())
+            }
+            Self::Stop => Ok(()),
+        }
+    }
+
+    /// Tells whoever waits how it went.
+    fn tell(self, well: bool) {
+        match self {
+            Self::Write(_, Some(written)) => written(well),
+            Self::Claim(_, claimed, told) => told(claimed.filter(|_| well)),
+            Self::Write(_, None) | Self::Stop => {}
+        }
+    }
 }
 
 /// The writer thread; ends when this is dropped, after what waits was written.
@@ -187,13 +256,27 @@ impl Store {
         }
     }
 
+    /// Writes a key down, unless it was used before; of many with the same key one is the first. A store that keeps
+    /// nothing takes everybody for the first.
+    pub fn claim(&self, claim: Claim, told: Told) {
+        if self.writer.is_none() {
+            told(Some(Claimed::First));
+        } else if self.is_well() {
+            self.hand_over(Job::Claim(Box::new(claim), None, told));
+        } else {
+            told(None);
+        }
+    }
+
     fn send(&self, change: Change, written: Option<Written>) {
+        self.hand_over(Job::Write(change, written));
+    }
+
+    fn hand_over(&self, job: Job) {
         let Some(writer) = &self.writer else { return };
         writer.waiting.fetch_add(1, Ordering::Relaxed);
-        if let Err(mpsc::SendError(Job::Write(_, Some(written)))) =
-            writer.changes.send(Job::Write(change, written))
-        {
-            written(false);
+        if let Err(mpsc::SendError(job)) = writer.changes.send(job) {
+            job.tell(false);
         }
     }
 }
@@ -222,13 +305,16 @@ fn write(
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
-                Job::Write(change, written) => batch.push((change, written)),
                 Job::Stop => stopping = true,
+                job => batch.push(job),
             }
             next = if batch.len() < BATCH_MAX { jobs.try_recv().ok() } else { None };
         }
         let began = Instant::now();
-        let result = schema::apply(&mut connection, batch.iter().map(|(change, _)| change));
+        let result = connection.transaction().and_then(|transaction| {
+            batch.iter_mut().try_for_each(|job| job.apply(&transaction))?;
+            transaction.commit()
+        });
         timed(began.elapsed());
         let well = result.is_ok();
         if let Err(error) = &result
@@ -238,8 +324,6 @@ fn write(
         }
         failing.store(!well, Ordering::Relaxed);
         waiting.fetch_sub(batch.len(), Ordering::Relaxed);
-        for written in batch.into_iter().filter_map(|(_, written)| written) {
-            written(well);
-        }
+        batch.into_iter().for_each(|job| job.tell(well));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ifbus_call::{CallId, Goal, InstanceId, LegId};
 
-use super::{Change, Store, StoreError};
+use super::{Change, Claim, Claimed, Key, Store, StoreError};
 use crate::view::{CallView, Status};
 
 const GUARD: Duration = Duration::from_secs(20);
@@ -141,4 +141,34 @@ fn a_store_that_cannot_write_says_so_and_recovers() {
 fn a_forgetful_store_is_always_well() {
     let store = Store::forgetful();
     assert!(store.is_well() && written(&store, Change::Ended(CallId::new(1, 1))));
+}
+
+fn claimed(store: &Store, name: &str, request: &str, call: u128, now_ms: i64) -> Option<Claimed> {
+    let (sender, receiver) = mpsc::channel();
+    let key = Key { owner: "own".into(), key: name.into() };
+    let claim = Claim { key, request: request.into(), call: CallId::new(1, call), now_ms, kept_ms: 1_000 };
+    store.claim(claim, Box::new(move |claimed| sender.send(claimed).unwrap()));
+    receiver.recv_timeout(GUARD).unwrap()
+}
+
+#[test]
+fn point_21_a_key_has_one_first_user_also_across_lives_until_it_is_old() {
+    let folder = Folder::new("keys");
+    let open = || Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})).unwrap();
+    let before = |answer: Option<&str>| {
+        let answer = answer.map(str::to_owned);
+        Some(Claimed::Before { request: "r1".into(), call: CallId::new(1, 1), answer })
+    };
+    {
+        let (store, _thread, ..) = open();
+        assert_eq!(claimed(&store, "k1", "r1", 1, 0), Some(Claimed::First));
+        assert_eq!(claimed(&store, "k1", "r2", 2, 10), before(None));
+        let key = Key { owner: "own".into(), key: "k1".into() };
+        assert!(written(&store, Change::Answered(key, "a1".into())));
+    }
+    let (store, _thread, ..) = open();
+    assert_eq!(claimed(&store, "k1", "r1", 3, 999), before(Some("a1")));
+    assert_eq!(claimed(&store, "k1", "r3", 4, 1_000), Some(Claimed::First), "it is old");
+    assert!(written(&store, Change::NoKey(Key { owner: "own".into(), key: "k1".into() })));
+    assert_eq!(claimed(&store, "k1", "r5", 5, 1_001), Some(Claimed::First), "it was given back");
 }

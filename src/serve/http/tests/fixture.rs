@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ifbus_call::{By, CallId, Cause, Kind, Role, Said, ServerName, Verb};
 use ifbus_config::{Scope, Secret};
+use ifbus_fleet::store::Store;
 use ifbus_fleet::view::{
     AttemptView, CallView, EndView, ForeignView, LegView, LinkView, Origin, ServerState, ServerView, Status,
     TestReport,
@@ -112,6 +113,7 @@ impl Control for Fake {
         self.reply(Asked::Place(call.clone()), |_| {
             let mut view = view(u64::try_from(Timestamp::now().as_millisecond()).unwrap(), 7);
             (view.from, view.to) = (call.from, call.to);
+            view.id = call.id.unwrap_or(view.id);
             self.board.show_call(view.clone());
             view
         })
@@ -261,6 +263,7 @@ pub(super) fn options(fake: &Fake) -> Options {
         connections: 100,
         boot: BOOT.to_owned(),
         metrics: Metrics::new(Arc::clone(&fake.board), "0.0.0"),
+        store: Store::forgetful(),
     }
 }
 

@@ -5,6 +5,7 @@ mod calls;
 mod fixture;
 mod hostile;
 mod life;
+mod once;
 mod openapi;
 mod problems;
 mod servers;
