@@ -11,5 +11,5 @@ use super::screen::Screen;
 pub fn run(screen: &Screen, shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "ifbus", &mut script);
-    screen.line(String::from_utf8_lossy(&script).trim_end())
+    screen.document("completion", &String::from_utf8_lossy(&script))
 }

@@ -69,7 +69,7 @@ fn excerpt(error: &BadConfig) -> Vec<String> {
 
 fn example(screen: &Screen, name: &str) -> Result<(), Failure> {
     match EXAMPLES.into_iter().find(|(known, _)| *known == name) {
-        Some((_, text)) => screen.line(text.trim_end()),
+        Some((_, text)) => screen.document("example", text),
         None => {
             let names = EXAMPLES.map(|(name, _)| name).join(", ");
             Err(Failure::usage(format!("there is no example `{}`", clean(name)))

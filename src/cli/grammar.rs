@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::blast::Consent;
 use super::errors::{Exit, Failure};
 
 /// One control plane over a mixed fleet of SIP servers.
@@ -173,6 +174,23 @@ pub struct CallArgs {
     pub follow: bool,
 }
 
+/// Before something that cannot be taken back.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ConsentArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Say what would be done, do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl From<ConsentArgs> for Consent {
+    fn from(ConsentArgs { yes, dry_run }: ConsentArgs) -> Self {
+        Self { yes, dry_run }
+    }
+}
+
 /// `ifbus hangup`
 #[derive(Debug, Args)]
 pub struct HangupArgs {
@@ -185,12 +203,9 @@ pub struct HangupArgs {
     /// End every call of ours (on NAME)
     #[arg(long)]
     pub all: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-    /// Say what would be done, do nothing
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Whether to ask.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
 }
 
 /// `ifbus remove`
@@ -201,12 +216,9 @@ pub struct RemoveArgs {
     pub protocol: Protocol,
     /// The server
     pub name: String,
-    /// Do not ask
-    #[arg(long)]
-    pub yes: bool,
-    /// Say what would be done, do nothing
-    #[arg(long)]
-    pub dry_run: bool,
+    /// Whether to ask.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
 }
 
 /// A verb on a call.

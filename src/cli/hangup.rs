@@ -1,10 +1,12 @@
 //! `ifbus hangup`: one call at once, all of them after a question.
 
+use ifbus::serve::http::body::ListBody;
 use ifbus_call::ServerName;
 use ifbus_fleet::view::CallView;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::act::{self, Act};
+use super::blast::{Blast, Consent};
 use super::calls;
 use super::errors::{Exit, Failure};
 use super::grammar::HangupArgs;
@@ -19,17 +21,15 @@ pub enum Hangup {
     One {
         /// Which.
         act: Act,
-        /// Only say so.
-        dry_run: bool,
+        /// Whether to ask.
+        consent: Consent,
     },
     /// Every call of ours, on one server or on all.
     All {
         /// The server.
         server: Option<ServerName>,
-        /// Without a question.
-        yes: bool,
-        /// Only say so.
-        dry_run: bool,
+        /// Whether to ask.
+        consent: Consent,
     },
 }
 
@@ -39,67 +39,62 @@ impl Hangup {
         let words = Words::sort("hangup", &args.words, &["call_id"])?;
         if !args.all {
             let act = Act::new("hangup", &words, None)?;
-            return Ok(Self::One { act, dry_run: args.dry_run });
+            return Ok(Self::One { act, consent: args.consent.into() });
         }
         if words.get::<String>("call_id")?.is_some() {
             return Err(Failure::usage("either call_id= or --all, not both"));
         }
-        Ok(Self::All { server: words.server, yes: args.yes, dry_run: args.dry_run })
+        Ok(Self::All { server: words.server, consent: args.consent.into() })
     }
 
     /// Ends it.
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
-            Self::One { act, dry_run: false } => act.run(session).await,
-            Self::One { act, dry_run: true } => {
+            Self::One { act, consent: Consent { dry_run: false, .. } } => act.run(session).await,
+            Self::One { act, consent } => {
                 let call = act::find(session, &act.call, act.server.as_ref()).await?;
                 let short = id(call.id, session.screen.is_terminal());
                 let stands = act::how_it_stands(&call);
-                let text = format!(
-                    "hang up {short}, {} -> {}, {stands} (dry run: nothing was changed)",
-                    call.from, call.to
-                );
-                session.screen.line(&text)
+                let text = format!("hang up {short}, {} -> {}, {stands}", call.from, call.to);
+                let blast = Blast { text, is_wide: false, calls: vec![call.id.to_string()] };
+                blast.go_on(&session.screen, consent).map(drop)
             }
-            Self::All { server, yes, dry_run } => all(session, server.as_ref(), yes, dry_run).await,
+            Self::All { server, consent } => all(session, server.as_ref(), consent).await,
         }
     }
 }
 
-async fn all(
-    session: &Session,
-    server: Option<&ServerName>,
-    yes: bool,
-    dry_run: bool,
-) -> Result<(), Failure> {
+async fn all(session: &Session, server: Option<&ServerName>, consent: Consent) -> Result<(), Failure> {
+    let screen = &session.screen;
     let calls = calls::living(session, server).await?;
     let place = server.map(|name| format!(" on {name}")).unwrap_or_default();
     let text = format!("hang up {} of ours{place}", count(calls.len(), "call"));
-    if dry_run {
-        return session.screen.line(&format!("{text} (dry run: nothing was changed)"));
+    let ids = calls.iter().map(|call| call.id.to_string()).collect();
+    let is_wide = !calls.is_empty();
+    if !(Blast { text, is_wide, calls: ids }).go_on(screen, consent)? {
+        return Ok(());
     }
-    if calls.is_empty() {
-        return session.screen.line(&format!("no call of ours is up{place}"));
+    if calls.is_empty() && !screen.json {
+        return screen.line(&format!("no call of ours is up{place}"));
     }
-    if !session.screen.confirm(&text, yes)? {
-        session.screen.note("nothing was changed");
-        return Err(Failure::said(Exit::Failed));
-    }
-    let mut refused = Vec::new();
+    let (mut taken, mut refused) = (Vec::new(), Vec::new());
     for call in &calls {
-        if let Err(failure) = hang_up(session, call).await {
-            if failure.exit == Exit::Forbidden {
-                return Err(failure); // as it will be with every other one
+        match hang_up(session, call).await {
+            Ok(order) => taken.extend(order),
+            Err(failure) if failure.exit == Exit::Forbidden => return Err(failure), // as with every other one
+            Err(failure) => {
+                refused.push(format!("{}: {}", id(call.id, screen.is_terminal()), failure.problem.detail));
             }
-            refused.push(format!(
-                "{}: {}",
-                id(call.id, session.screen.is_terminal()),
-                failure.problem.detail
-            ));
         }
     }
-    let taken = calls.len() - refused.len();
-    session.screen.line(&format!("told {} to end; what is left: ifbus calls", count(taken, "call")))?;
+    let told = calls.len() - refused.len();
+    if screen.json {
+        let body = serde_json::to_string(&ListBody::new(taken, None)).expect("orders can be written as JSON");
+        screen.line(&body)?;
+        return if refused.is_empty() { Ok(()) } else { Err(Failure::said(Exit::Failed)) };
+    } else {
+        screen.line(&format!("told {} to end; what is left: ifbus calls", count(told, "call")))?;
+    }
     if refused.is_empty() {
         return Ok(());
     }
@@ -107,12 +102,12 @@ async fn all(
     Err(refused.into_iter().take(10).fold(failure, Failure::with))
 }
 
-/// A call that ended by itself meanwhile is no failure.
-async fn hang_up(session: &Session, call: &CallView) -> Result<(), Failure> {
+/// The order, as it was taken. A call that ended by itself meanwhile is no failure.
+async fn hang_up(session: &Session, call: &CallView) -> Result<Option<Value>, Failure> {
     use ifbus_fleet::problem::Code;
     let path = format!("/v1/calls/{}/hangup", call.id);
     match session.client.post(&path, &json!({}), None).await {
-        Err(failure) if failure.is(Code::WrongState) || failure.is(Code::UnknownCall) => Ok(()),
-        answered => answered.map(drop),
+        Err(failure) if failure.is(Code::WrongState) || failure.is(Code::UnknownCall) => Ok(None),
+        answered => answered?.parse().map(Some),
     }
 }

@@ -18,17 +18,17 @@ const TOPICS: [(&str, &str); 4] = [
 
 /// `ifbus` alone.
 pub fn welcome(screen: &Screen) -> Result<(), Failure> {
-    screen.line(WELCOME.trim_end())
+    screen.document("help", WELCOME)
 }
 
 /// `ifbus help [TOPIC]`.
 pub fn run(screen: &Screen, words: &[String]) -> Result<(), Failure> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        [] => screen.line(Cli::command().render_help().to_string().trim_end()),
+        [] => screen.document("help", &Cli::command().render_help().to_string()),
         ["examples", verb] => examples(screen, verb),
         [topic, ..] => match TOPICS.iter().find(|(name, _)| *name == topic) {
-            Some((_, text)) => screen.line(text.trim_end()),
+            Some((_, text)) => screen.document("help", text),
             None => command(screen, &words),
         },
     }
@@ -40,7 +40,7 @@ fn examples(screen: &Screen, verb: &str) -> Result<(), Failure> {
         .split("\n\n")
         .find(|block| block.lines().next().is_some_and(|head| names(head).any(|name| name == verb)));
     match block {
-        Some(block) => screen.line(block.trim_end()),
+        Some(block) => screen.document("help", block),
         None => {
             Err(Failure::usage(format!("there are no examples of `{verb}`")).with("all: ifbus help examples"))
         }
@@ -63,5 +63,5 @@ fn command(screen: &Screen, words: &[&str]) -> Result<(), Failure> {
         };
         found = next;
     }
-    screen.line(found.render_long_help().to_string().trim_end())
+    screen.document("help", &found.render_long_help().to_string())
 }

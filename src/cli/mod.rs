@@ -7,6 +7,7 @@ mod act;
 mod add;
 mod auth;
 mod background;
+mod blast;
 mod call;
 mod calls;
 mod client;

@@ -4,24 +4,24 @@ use ifbus_call::ServerName;
 use ifbus_fleet::problem::Code;
 use ifbus_fleet::view::ServerView;
 
-use super::errors::{Exit, Failure};
+use super::blast::{Blast, Consent};
+use super::errors::Failure;
 use super::grammar::RemoveArgs;
 use super::render::{clean, count};
 use super::session::Session;
-use super::{show, words};
+use super::{calls, show, words};
 
 /// Which server.
 #[derive(Debug)]
 pub struct Remove {
     name: ServerName,
-    yes: bool,
-    dry_run: bool,
+    consent: Consent,
 }
 
 impl Remove {
     /// Checks the name.
     pub fn plan(args: &RemoveArgs) -> Result<Self, Failure> {
-        Ok(Self { name: words::server(&args.name)?, yes: args.yes, dry_run: args.dry_run })
+        Ok(Self { name: words::server(&args.name)?, consent: args.consent.into() })
     }
 
     /// Removes it.
@@ -34,22 +34,24 @@ impl Remove {
             }
             answered => answered?.parse()?,
         };
-        let text = text(&server);
-        if self.dry_run {
-            return screen.line(&format!("{text} (dry run: nothing was changed)"));
-        }
-        if server.calls > 0 && !screen.confirm(&text, self.yes)? {
-            screen.note("nothing was changed");
-            return Err(Failure::said(Exit::Failed));
+        let has_calls = server.calls > 0;
+        let calls = if has_calls && screen.json { ids(session, &self.name).await? } else { Vec::new() };
+        if !(Blast { text: text(&server), is_wide: has_calls, calls }).go_on(screen, self.consent)? {
+            return Ok(());
         }
         // A call that came after the look is in the question's answer as well only if there was a question.
-        let even_with_calls = if server.calls > 0 || self.yes { "?even_with_calls=true" } else { "" };
+        let even_with_calls = if has_calls || self.consent.yes { "?even_with_calls=true" } else { "" };
         let answer = session.client.delete(&format!("{path}{even_with_calls}")).await?;
         if screen.json && !answer.text.trim().is_empty() {
             return screen.line(answer.text.trim_end());
         }
         if screen.json { Ok(()) } else { screen.line(&format!("removed {}", self.name)) }
     }
+}
+
+async fn ids(session: &Session, name: &ServerName) -> Result<Vec<String>, Failure> {
+    let living = calls::living(session, Some(name)).await?;
+    Ok(living.iter().map(|call| call.id.to_string()).collect())
 }
 
 fn text(server: &ServerView) -> String {

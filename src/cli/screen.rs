@@ -98,6 +98,18 @@ impl Screen {
         writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| unwritten(&error))
     }
 
+    /// A text that is the whole result: as it is for people, one document under `--json`.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn document(&self, object: &str, text: &str) -> Result<(), Failure> {
+        let text = text.trim_end();
+        if self.json {
+            return self.line(&serde_json::json!({ "object": object, "text": text }).to_string());
+        }
+        self.line(text)
+    }
+
     /// Lines of the result.
     ///
     /// # Errors

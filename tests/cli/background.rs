@@ -25,7 +25,7 @@ fn data(home: &Home) -> PathBuf {
 }
 
 #[test]
-fn the_first_command_starts_it_says_so_and_the_next_one_finds_it() {
+fn point_9_the_first_command_starts_it_says_so_and_the_next_one_finds_it() {
     let home = home();
     let first = home.run("list sip");
     assert_eq!(first.code, 0, "{first:?}");
@@ -51,7 +51,7 @@ fn the_first_command_starts_it_says_so_and_the_next_one_finds_it() {
 }
 
 #[test]
-fn of_ten_commands_at_once_exactly_one_starts_it() {
+fn point_9_of_ten_commands_at_once_exactly_one_starts_it() {
     let home = home();
     let children: Vec<_> = (0..10)
         .map(|_| home.command(&["calls"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
@@ -64,7 +64,7 @@ fn of_ten_commands_at_once_exactly_one_starts_it() {
 }
 
 #[test]
-fn a_port_that_somebody_else_has_is_one_sentence_and_exit_1() {
+fn point_9_a_port_that_somebody_else_has_is_one_sentence_and_exit_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = taken.local_addr().unwrap();
     let home = Home::new();

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use crate::program::{Home, is_plain};
 
 #[test]
-fn the_program_alone_says_what_it_is_in_twenty_lines() {
+fn point_1_the_program_alone_says_what_it_is_in_twenty_lines() {
     let ended = Home::new().run("");
     assert_eq!((ended.code, ended.err.as_str()), (0, ""));
     assert!(ended.out.lines().count() <= 20);
@@ -15,7 +15,7 @@ fn the_program_alone_says_what_it_is_in_twenty_lines() {
 }
 
 #[test]
-fn an_unknown_command_is_answered_with_the_nearest_and_does_nothing() {
+fn point_1_an_unknown_command_is_answered_with_the_nearest_and_does_nothing() {
     let ended = Home::new().run("cal");
     assert_eq!((ended.code, ended.out.as_str()), (2, ""));
     assert_eq!(
@@ -25,7 +25,7 @@ fn an_unknown_command_is_answered_with_the_nearest_and_does_nothing() {
 }
 
 #[test]
-fn under_json_a_slip_is_one_problem_object_on_stderr() {
+fn point_5_under_json_a_slip_is_one_problem_object_on_stderr() {
     for line in ["cal --json", "--json call sip from=1", "config example nonsense --json", "--json call"] {
         let ended = Home::new().run(line);
         assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{line}");
@@ -39,7 +39,7 @@ fn under_json_a_slip_is_one_problem_object_on_stderr() {
 }
 
 #[test]
-fn the_program_called_if_takes_the_word_bus() {
+fn point_3_the_program_called_if_takes_the_word_bus() {
     let home = Home::new();
     let program = home.folder.join("if");
     symlink(env!("CARGO_BIN_EXE_ifbus"), &program).unwrap();
@@ -51,7 +51,7 @@ fn the_program_called_if_takes_the_word_bus() {
 }
 
 #[test]
-fn every_topic_and_command_has_help_and_nothing_has_escape_codes() {
+fn point_6_every_topic_and_command_has_help_and_nothing_has_escape_codes() {
     let home = Home::new();
     let commands = [
         "add",

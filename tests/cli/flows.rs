@@ -48,7 +48,7 @@ fn until_joined() -> String {
 }
 
 #[test]
-fn a_call_that_is_joined_is_exit_0_and_told_step_by_step() {
+fn point_13_a_call_that_is_joined_is_exit_0_and_told_step_by_step() {
     let fake = placing(until_joined(), json!(fake::call(Status::InProgress)));
     let ended = run(&fake, "call sip pbx1 from=1001 to=1002 caller_id=1000 timeout=20");
     let expected = format!(
@@ -64,7 +64,7 @@ fn a_call_that_is_joined_is_exit_0_and_told_step_by_step() {
 }
 
 #[test]
-fn a_busy_call_is_exit_1_with_cause_servers_words_and_attempts() {
+fn point_13_a_busy_call_is_exit_1_with_cause_servers_words_and_attempts() {
     let events = event(1, "call.queued", "00", "pbx1 chosen: x") + &event(2, "call.ended", "04", "busy");
     let fake = placing(events, json!(fake::ended(Status::Busy, Cause::Busy)));
     let ended = run(&fake, "call sip from=1001 to=1002");
@@ -77,7 +77,7 @@ fn a_busy_call_is_exit_1_with_cause_servers_words_and_attempts() {
 }
 
 #[test]
-fn under_json_a_call_is_one_document_as_the_api_tells_it_good_or_bad() {
+fn point_5_under_json_a_call_is_one_document_as_the_api_tells_it_good_or_bad() {
     let joined = json!(fake::call(Status::InProgress));
     let ended = run(&placing(until_joined(), joined.clone()), "call sip from=1001 to=1002 --json");
     assert_eq!((ended.code, ended.err.as_str()), (0, ""));
@@ -132,7 +132,7 @@ fn detach_prints_the_id_and_nothing_else() {
 }
 
 #[test]
-fn ctrl_c_stops_the_watching_and_never_the_call() {
+fn point_14_ctrl_c_stops_the_watching_and_never_the_call() {
     for line in ["call sip from=1001 to=1002", "call sip from=1001 to=1002 --follow"] {
         let events = event(1, "call.queued", "00", "pbx1 chosen: x");
         let fake = placing(events, json!(fake::call(Status::Queued)));
@@ -154,7 +154,7 @@ fn ctrl_c_stops_the_watching_and_never_the_call() {
 }
 
 #[test]
-fn ctrl_c_is_the_normal_end_of_events() {
+fn point_14_ctrl_c_is_the_normal_end_of_events() {
     let fake = Fake::new(|_| {
         Reply::Stream(HEAD.to_owned() + &event(1, "call.ringing", "01", "x rings\x1b[2J\u{202e}"))
     });
@@ -285,7 +285,7 @@ fn a_call_on_another_server_than_was_said_is_left_alone() {
 }
 
 #[test]
-fn every_problem_gives_its_exit_code_and_is_passed_on_under_json() {
+fn point_4_every_problem_gives_its_exit_code_and_is_passed_on_under_json() {
     for code in Code::ALL {
         let fake = Fake::new(move |_| problem(code, "what \x1b[31mhappened"));
         let ended = run(&fake, "calls");
@@ -304,7 +304,7 @@ fn every_problem_gives_its_exit_code_and_is_passed_on_under_json() {
 }
 
 #[test]
-fn an_unknown_server_is_answered_with_the_nearest_and_all() {
+fn point_2_an_unknown_server_is_answered_with_the_nearest_and_all() {
     let fake = Fake::new(|request| match request.path.as_str() {
         "/v1/servers" => {
             list([fake::server("pbx1", ServerState::Up, 0), fake::server("fs1", ServerState::Up, 0)])
@@ -347,7 +347,7 @@ fn lists_are_tabs_with_a_header_and_under_json_the_body_itself() {
 }
 
 #[test]
-fn hangup_all_asks_and_without_anybody_to_ask_does_nothing() {
+fn point_15_hangup_all_asks_and_without_anybody_to_ask_does_nothing() {
     let script = |request: &fake::Request| match request.method.as_str() {
         "GET" => list([fake::call(Status::InProgress)]),
         _ => Reply::Json(202, fake::order("under_way", &fake::call(Status::InProgress), None)),
@@ -371,7 +371,7 @@ fn hangup_all_asks_and_without_anybody_to_ask_does_nothing() {
 }
 
 #[test]
-fn removing_a_server_with_calls_asks_and_without_calls_does_not() {
+fn point_15_removing_a_server_with_calls_asks_and_without_calls_does_not() {
     let script = |calls| {
         move |request: &fake::Request| match request.method.as_str() {
             "GET" => Reply::Json(200, json!(fake::server("pbx1", ServerState::Up, calls))),
@@ -399,7 +399,7 @@ fn removing_a_server_with_calls_asks_and_without_calls_does_not() {
 }
 
 #[test]
-fn a_test_has_an_exit_code_for_each_way_to_end() {
+fn point_12_a_test_has_an_exit_code_for_each_way_to_end() {
     for (ok, reachable, code) in [(true, true, 0), (false, true, 1), (false, false, 4)] {
         let report = json!({"server": "pbx1", "ok": ok, "reachable": reachable, "took_s": 0.4, "findings": [
             {"area": "management", "verdict": if ok { "ok" } else { "fail" }, "text": "5038", "fix": null}]});

@@ -9,6 +9,7 @@ mod background;
 mod bare;
 mod fake;
 mod flows;
+mod kinds_of_failure;
 mod program;
 mod rehearsal;
 mod secrets;

@@ -29,7 +29,7 @@ fn add(home: &Home, secret: &str, stdin: Option<&str>) -> Ended {
 }
 
 #[test]
-fn a_secret_goes_to_the_orchestrator_and_is_never_shown() {
+fn point_8_a_secret_goes_to_the_orchestrator_and_is_never_shown() {
     let home = Home::new();
     let file = home.folder.join("secret");
     std::fs::write(&file, format!("{CANARY}\n")).unwrap();
@@ -49,7 +49,7 @@ fn a_secret_goes_to_the_orchestrator_and_is_never_shown() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_had_adds_nothing() {
+fn point_8_a_secret_that_cannot_be_had_adds_nothing() {
     let fake = orchestrator();
     let home = Home::new().with("IFBUS_URL", &fake.url);
     for way in ["env:NOT_SET", "file:/nonexistent", "-"] {

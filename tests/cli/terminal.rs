@@ -84,7 +84,7 @@ fn tables_are_aligned_coloured_and_summed_up() {
 }
 
 #[test]
-fn no_color_in_any_form_means_no_escape_code() {
+fn point_6_no_color_in_any_form_means_no_escape_code() {
     let fake = orchestrator();
     for (name, value, line) in
         [("NO_COLOR", "1", "list sip"), ("TERM", "dumb", "list sip"), ("X", "", "list sip --no-color")]
@@ -96,7 +96,7 @@ fn no_color_in_any_form_means_no_escape_code() {
 }
 
 #[test]
-fn a_question_takes_no_for_an_answer_unless_it_is_yes() {
+fn point_15_a_question_takes_no_for_an_answer_unless_it_is_yes() {
     for (typed, code, asked) in [("\n", 1, 1), ("n\n", 1, 1), ("nonsense\n", 1, 1), ("y\n", 0, 2)] {
         let fake = orchestrator();
         let home = Home::new().with("IFBUS_URL", &fake.url).with("NO_COLOR", "1");
@@ -120,7 +120,7 @@ fn a_secret_that_is_typed_is_not_shown_and_ctrl_c_adds_nothing() {
 }
 
 #[test]
-fn ctrl_c_takes_the_spinner_away_and_leaves_the_call() {
+fn point_14_ctrl_c_takes_the_spinner_away_and_leaves_the_call() {
     let fake = Fake::new(|request| match (request.method.as_str(), request.path.as_str()) {
         ("POST", "/v1/calls") => Reply::Json(202, json!(fake::call(Status::Queued))),
         _ => Reply::Stream("retry: 2000\n\nid: b1-0\n\n".to_owned()),

@@ -16,9 +16,9 @@ use crate::target::Target;
 use crate::{On, Skipped, Test};
 
 pub const TESTS: &[Test] = &[
-    ("a_secret_given_at_add_is_in_one_file_only", On::OneDouble, given_at_add),
-    ("a_secret_of_the_configuration_is_nowhere_else", On::OneDouble, of_the_configuration),
-    ("a_secret_is_not_in_an_error", On::OneDouble, in_errors),
+    ("point_8_a_secret_given_at_add_is_in_one_file_only", On::OneDouble, given_at_add),
+    ("point_8_a_secret_of_the_configuration_is_nowhere_else", On::OneDouble, of_the_configuration),
+    ("point_8_a_secret_is_not_in_an_error", On::OneDouble, in_errors),
 ];
 
 const CANARY: &str = "canary-7f3a91c25e=,#4b";

@@ -13,16 +13,16 @@ use crate::target::Target;
 use crate::{On, Skipped, Test};
 
 pub const TESTS: &[Test] = &[
-    ("an_unknown_name_or_id_exits_3", On::OneDouble, unknown),
-    ("an_ambiguous_ending_exits_3_and_lists_the_candidates", On::OneDouble, ambiguous),
-    ("a_call_that_is_not_connected_exits_1", On::Each, not_connected),
-    ("a_token_with_few_rights_exits_5", On::OneDouble, not_permitted),
-    ("an_orchestrator_that_is_not_there_exits_4", On::OneDouble, no_orchestrator),
-    ("a_slip_exits_2_and_starts_nothing", On::OneDouble, slips),
-    ("a_server_that_is_not_there_exits_4", On::OneDouble, no_server),
-    ("a_refused_login_exits_1", On::Each, refused_login),
-    ("what_must_not_be_done_exits_1_or_2", On::OneDouble, refused),
-    ("ctrl_c_exits_130_and_the_call_goes_on", On::Each, interrupted),
+    ("point_2_an_unknown_name_or_id_exits_3", On::OneDouble, unknown),
+    ("point_2_an_ambiguous_ending_exits_3_and_lists_the_candidates", On::OneDouble, ambiguous),
+    ("point_13_a_call_that_is_not_connected_exits_1", On::Each, not_connected),
+    ("point_4_a_token_with_few_rights_exits_5", On::OneDouble, not_permitted),
+    ("point_4_an_orchestrator_that_is_not_there_exits_4", On::OneDouble, no_orchestrator),
+    ("point_4_a_slip_exits_2_and_starts_nothing", On::OneDouble, slips),
+    ("point_4_a_server_that_is_not_there_exits_4", On::OneDouble, no_server),
+    ("point_4_a_refused_login_exits_1", On::Each, refused_login),
+    ("point_4_what_must_not_be_done_exits_1_or_2", On::OneDouble, refused),
+    ("point_14_ctrl_c_exits_130_and_the_call_goes_on", On::Each, interrupted),
 ];
 
 /// A port nobody listens at.

@@ -12,9 +12,12 @@ mod api;
 mod canary;
 mod demo;
 mod exits;
+mod json;
 mod killed;
+mod points;
 mod process;
 mod rig;
+mod schema;
 mod stopping;
 mod target;
 mod witnesses;
@@ -50,6 +53,8 @@ const THEMES: &[&[Test]] = &[
     canary::TESTS,
     stopping::TESTS,
     demo::TESTS,
+    json::TESTS,
+    points::TESTS,
     witnesses::TESTS,
 ];
 

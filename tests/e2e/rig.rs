@@ -87,7 +87,11 @@ impl Rig {
 
     /// A double with options of its own.
     pub fn with_double(options: Options) -> Self {
-        let double = Arc::new(AsteriskServer::start(Bind::default(), options).expect("loopback has ports"));
+        Self::around(Arc::new(AsteriskServer::start(Bind::default(), options).expect("loopback has ports")))
+    }
+
+    /// A double that the test has its own hands on.
+    pub fn around(double: Arc<AsteriskServer>) -> Self {
         let (ami, ari) = (double.ami(), double.http().port());
         let phones: Arc<dyn Phones> = double;
         let before = BTreeSet::new();

@@ -13,12 +13,12 @@ use crate::target::Target;
 use crate::{On, Skipped, Test};
 
 pub const TESTS: &[Test] = &[
-    ("the_six_commands_work_word_for_word", On::Each, word_for_word),
-    ("the_six_commands_work_after_bus", On::OneDouble, after_bus),
-    ("the_six_commands_work_under_the_name_if", On::OneDouble, under_the_name_if),
-    ("ten_adds_at_once_start_one_orchestrator", On::OneDouble, ten_at_once),
+    ("point_3_the_six_commands_work_word_for_word", On::Each, word_for_word),
+    ("point_3_the_six_commands_work_after_bus", On::OneDouble, after_bus),
+    ("point_3_the_six_commands_work_under_the_name_if", On::OneDouble, under_the_name_if),
+    ("point_9_ten_adds_at_once_start_one_orchestrator", On::OneDouble, ten_at_once),
     ("a_second_orchestrator_in_the_same_folders_is_refused", On::OneDouble, one_is_enough),
-    ("a_port_in_use_is_one_sentence", On::OneDouble, port_in_use),
+    ("point_9_a_port_in_use_is_one_sentence", On::OneDouble, port_in_use),
     ("stop_ends_it_and_calls_live_on", On::Each, stop_and_go_on),
 ];
 

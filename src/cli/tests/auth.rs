@@ -62,7 +62,7 @@ fn only_secrets_that_stand_in_the_command_are_warned_of() {
 }
 
 #[test]
-fn no_form_of_an_error_or_debug_text_holds_a_secret() {
+fn point_8_no_form_of_an_error_or_debug_text_holds_a_secret() {
     let canary = "hunter2-canary";
     let texts = [
         refused(&[&format!("secret={canary}"), &format!("secret={canary}")]),

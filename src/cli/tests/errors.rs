@@ -13,7 +13,7 @@ fn body(code: Code) -> Value {
 }
 
 #[test]
-fn every_problem_of_the_api_has_its_exit_code() {
+fn point_4_every_problem_of_the_api_has_its_exit_code() {
     for code in Code::ALL {
         let failure = Failure::of_answer(code.status(), &body(code).to_string());
         assert_eq!(failure.exit as u8, code.exit(), "{}", code.as_str());
@@ -23,7 +23,7 @@ fn every_problem_of_the_api_has_its_exit_code() {
 }
 
 #[test]
-fn a_problem_object_is_passed_on_with_every_field() {
+fn point_5_a_problem_object_is_passed_on_with_every_field() {
     let mut sent = body(Code::ServerDown);
     sent["new_in_a_later_version"] = json!({"a": 1});
     let failure = Failure::of_answer(503, &sent.to_string());
@@ -31,7 +31,7 @@ fn a_problem_object_is_passed_on_with_every_field() {
 }
 
 #[test]
-fn servers_passed_over_and_commands_stand_below_the_sentence() {
+fn point_22_servers_passed_over_and_commands_stand_below_the_sentence() {
     let mut sent = body(Code::NoEligibleServer);
     sent["detail"] = json!("2 servers configured, none can take the call now");
     sent["suggestions"] = json!(["ifbus list sip", "configured: a, b"]);

@@ -21,7 +21,7 @@ fn the_grammar_is_sound() {
 }
 
 #[test]
-fn the_users_own_words_are_understood_under_every_name() {
+fn point_3_the_users_own_words_are_understood_under_every_name() {
     let lines = [
         "add sip pbx1 asterisk --host 192.0.2.10 --port 5038 --auth user=ifbus,secret=x --set dial_e164=PJSIP/{n}@t",
         "test sip pbx1",
@@ -65,7 +65,7 @@ fn flags_stand_anywhere() {
 }
 
 #[test]
-fn a_slip_is_answered_with_what_was_meant() {
+fn point_1_a_slip_is_answered_with_what_was_meant() {
     let failure = read("ifbus cal").unwrap_err();
     assert_eq!(failure.exit, Exit::Usage);
     let text = "error: there is no command `cal`; nothing was done\n  did you mean `call`?   all commands: ifbus --help";
@@ -75,7 +75,7 @@ fn a_slip_is_answered_with_what_was_meant() {
 }
 
 #[test]
-fn every_slip_is_a_usage_error() {
+fn point_4_every_slip_is_a_usage_error() {
     let lines = [
         "ifbus call",
         "ifbus call tel from=1 to=2",

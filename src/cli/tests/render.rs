@@ -7,7 +7,7 @@ use crate::cli::screen::{Colour, Screen};
 use crate::cli::test;
 
 #[test]
-fn hostile_text_is_shown_and_not_obeyed() {
+fn point_7_hostile_text_is_shown_and_not_obeyed() {
     assert_eq!(clean("a\x1b[31mb\r\nc\td\u{7f}"), "a\\x1b[31mb\\x0d\\x0ac\\x09d\\x7f");
     assert_eq!(clean("a\u{202e}b\u{200f}c\u{2066}d\u{9b}e"), "a\\u{202e}b\\u{200f}c\\u{2066}d\\x9be");
     assert_eq!(clean("Zoë 電話 –"), "Zoë 電話 –");
@@ -36,7 +36,7 @@ fn an_end_says_the_cause_once_and_the_servers_words() {
 }
 
 #[test]
-fn colour_is_on_a_terminal_only_and_can_be_turned_off() {
+fn point_6_colour_is_on_a_terminal_only_and_can_be_turned_off() {
     let set =
         |name: &'static str, value: &'static str| move |asked: &str| (asked == name).then(|| value.into());
     let out = Some(Some(80));

@@ -26,7 +26,7 @@ fn blocks_are_read_with_id_type_and_data() {
 }
 
 #[test]
-fn any_split_gives_the_same_blocks() {
+fn point_20_any_split_gives_the_same_blocks() {
     let whole = read(&[STREAM]);
     for cut in 0..=STREAM.len() {
         let (a, b) = STREAM.split_at(cut);

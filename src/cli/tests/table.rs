@@ -26,7 +26,7 @@ fn servers_on_a_terminal() {
 }
 
 #[test]
-fn no_line_is_wider_than_the_terminal_and_name_and_state_are_whole() {
+fn point_16_no_line_is_wider_than_the_terminal_and_name_and_state_are_whole() {
     for width in [60, 80, 200] {
         let lines = servers(&plain(width));
         for line in &lines {
@@ -72,7 +72,7 @@ fn a_program_gets_tabs_a_header_and_everything() {
 }
 
 #[test]
-fn calls_on_a_terminal_and_in_a_pipe() {
+fn point_16_calls_on_a_terminal_and_in_a_pipe() {
     let mut held = call(0xBEEF, Status::InProgress);
     held.held = true;
     let mut busy = call(0xCAFE, Status::Busy);

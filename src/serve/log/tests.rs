@@ -25,7 +25,7 @@ fn logged(choice: &str, work: impl FnOnce()) -> String {
 }
 
 #[test]
-fn hostile_text_stays_within_its_line() {
+fn point_7_hostile_text_stays_within_its_line() {
     let text = logged("info", || {
         tracing::warn!(said = %"a\nERROR forged \x1b[31m\r", "server\nsaid \x1b]0;x\x07");
     });

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ifbus_call::{Kind, ServerName};
+use ifbus_call::{Cause, Kind, ServerName};
 
-use super::{choose, skip};
-use crate::view::{LinkView, Origin, ServerState, ServerView};
+use super::{Journey, choose, refused, skip};
+use crate::control::PlaceCall;
+use crate::view::{AttemptView, EndView, LinkView, Origin, ServerState, ServerView};
 
 fn server(name: &str, state: ServerState, calls: u32, capacity: u32) -> Arc<ServerView> {
     Arc::new(ServerView {
@@ -60,7 +61,7 @@ fn a_server_without_room_is_not_chosen_even_alone() {
 }
 
 #[test]
-fn every_server_is_named_once_when_none_can_take_the_call() {
+fn point_22_every_server_is_named_once_when_none_can_take_the_call() {
     let servers = [server("a", ServerState::Down, 0, 1), server("b", ServerState::Connecting, 0, 1)];
     assert_eq!(chosen(&servers), Err(vec!["a down".into(), "b connecting".into()]));
 }
@@ -78,4 +79,54 @@ fn a_refused_server_keeps_its_own_reason() {
     let name: ServerName = "a".parse().unwrap();
     let refused = BTreeMap::from([(name, skip(&servers[0], "tried", None))]);
     assert_eq!(choose(&servers, &refused).unwrap_err()[0].reason, "tried");
+}
+
+#[test]
+fn point_22_each_reason_to_pass_a_server_over_is_told() {
+    let states = [
+        (ServerState::Down, "down"),
+        (ServerState::Connecting, "connecting"),
+        (ServerState::Suspect, "suspect"),
+    ];
+    for (state, reason) in states {
+        let servers = [server("a", state, 0, 1), server("b", ServerState::Up, 0, 1)];
+        let skipped = choose(&servers, &BTreeMap::new()).unwrap().skipped;
+        assert_eq!((skipped.len(), skipped[0].reason.as_str()), (1, reason));
+    }
+    // Those that lie with the call, not with the server: asked for as the router asks.
+    let servers = ["named", "tried", "passed", "other"].map(|name| server(name, ServerState::Up, 0, 1));
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let journey = Journey {
+        call: ifbus_call::CallId::new(1, 1),
+        request: PlaceCall {
+            from: "1001".parse().unwrap(),
+            to: "1002".parse().unwrap(),
+            server: Some("named".parse().unwrap()),
+            caller_id: None,
+            timeout: std::time::Duration::from_secs(1),
+            id: None,
+        },
+        created: at,
+        attempts: vec![AttemptView {
+            server: "tried".parse().unwrap(),
+            chosen: String::new(),
+            at,
+            ended: Some(EndView {
+                class: Cause::Congestion,
+                by: ifbus_call::By::Server,
+                role: None,
+                server_said: ifbus_call::Said::default(),
+            }),
+        }],
+        chosen: String::new(),
+        passed: vec![skip(&servers[2], "removed", None)],
+        seq: 0,
+        answer: None,
+    };
+    let choice = choose(&servers, &refused(&journey, &servers)).unwrap();
+    assert_eq!(choice.server.as_str(), "named");
+    let told: Vec<String> =
+        choice.skipped.iter().map(|skip| format!("{} {}", skip.server, skip.reason)).collect();
+    assert_eq!(told, ["tried tried", "passed removed", "other not_named"]);
+    assert_eq!(choice.skipped[0].detail.as_deref(), Some("congestion"));
 }

@@ -12,7 +12,7 @@ fn path(pattern: &str) -> String {
 }
 
 #[actix_web::test]
-async fn each_route_takes_the_tokens_with_its_right_and_no_other() {
+async fn point_24_each_route_takes_the_tokens_with_its_right_and_no_other() {
     let served = serve();
     for entry in ENTRIES {
         let path = path(entry.path);
@@ -51,7 +51,7 @@ async fn each_route_takes_the_tokens_with_its_right_and_no_other() {
 }
 
 #[actix_web::test]
-async fn a_token_is_taken_whole_or_not_at_all() {
+async fn point_24_a_token_is_taken_whole_or_not_at_all() {
     let served = serve();
     let longer = format!("Bearer {OWN}0");
     let shorter = format!("Bearer {}", &OWN[..OWN.len() - 1]);
@@ -71,7 +71,7 @@ async fn a_token_is_taken_whole_or_not_at_all() {
 }
 
 #[actix_web::test]
-async fn only_requests_to_our_own_names_are_taken() {
+async fn point_24_only_requests_to_our_own_names_are_taken() {
     let served = serve();
     let port = served.address.port();
     let token = format!("Bearer {OWN}");
@@ -108,7 +108,7 @@ async fn only_requests_to_our_own_names_are_taken() {
 }
 
 #[actix_web::test]
-async fn requests_of_other_web_pages_are_refused_and_nothing_is_shared_with_them() {
+async fn point_24_requests_of_other_web_pages_are_refused_and_nothing_is_shared_with_them() {
     let served = serve();
     let token = format!("Bearer {OWN}");
     let own = format!("http://{}", served.address);

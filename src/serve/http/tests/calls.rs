@@ -128,7 +128,7 @@ async fn a_client_that_waits_hears_how_a_verb_ended() {
 }
 
 #[actix_web::test]
-async fn a_call_is_found_by_any_unique_ending_and_never_guessed() {
+async fn point_2_a_call_is_found_by_any_unique_ending_and_never_guessed() {
     let served = serve();
     let (one, two) = (view(1_000, 5), view(2_000, 5)); // the random part, which is the ending, is the same
     let other = view(3_000, 77);
@@ -239,7 +239,7 @@ async fn foreign_legs_are_listed_by_pages_too() {
 }
 
 #[actix_web::test]
-async fn a_refusal_of_the_fleet_is_told_with_everything_it_holds() {
+async fn point_22_a_refusal_of_the_fleet_is_told_with_everything_it_holds() {
     let served = serve();
     let mut problem = Problem::new(Code::NoEligibleServer, "1 server configured, none eligible");
     problem.retry_after_s = Some(8);

@@ -100,7 +100,7 @@ async fn a_verbs_body_is_looked_at_as_strictly() {
 }
 
 #[actix_web::test]
-async fn text_of_a_request_or_server_comes_back_harmless() {
+async fn point_7_text_of_a_request_or_server_comes_back_harmless() {
     let served = serve();
     for path in
         ["/v1/calls/%1b%5B2J", "/v1/servers/%1b%5B2J%0d%0a", "/problems/%1b", "/%1b%5B2J", "/v1/calls?%1b=1"]

@@ -8,7 +8,7 @@ use super::fixture::{OWN, serve, token_of, view};
 use crate::serve::http::problems::page;
 
 #[actix_web::test]
-async fn each_code_is_told_with_its_status_and_has_a_page() {
+async fn point_23_each_code_is_told_with_its_status_and_has_a_page() {
     let served = serve();
     let mut told = BTreeSet::new();
     let call = view(1_000, 1);
@@ -49,7 +49,7 @@ async fn each_code_is_told_with_its_status_and_has_a_page() {
 }
 
 #[test]
-fn there_is_a_page_for_each_code_and_for_nothing_else() {
+fn point_23_there_is_a_page_for_each_code_and_for_nothing_else() {
     let text = include_str!("../../../../docs/operating/problems.md");
     let headings: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     assert_eq!(headings, Code::ALL.map(Code::as_str));

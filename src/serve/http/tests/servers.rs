@@ -104,7 +104,7 @@ async fn a_wrong_description_names_its_field() {
 }
 
 #[actix_web::test]
-async fn a_secret_is_in_no_answer() {
+async fn point_8_a_secret_is_in_no_answer() {
     let served = serve();
     let mut texts = Vec::new();
     let add = served.ask("POST", "/v1/servers", &body().to_string()).await;

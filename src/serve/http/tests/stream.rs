@@ -123,7 +123,7 @@ async fn events_come_as_they_happen_in_the_shape_of_the_document() {
 }
 
 #[actix_web::test]
-async fn resumed_at_every_event_the_stream_equals_the_truth() {
+async fn point_20_resumed_at_every_event_the_stream_equals_the_truth() {
     let served = serve();
     for _ in 0..12 {
         served.fake.journal.append(fact("call.ringing", None, "pbx1"));
@@ -142,7 +142,7 @@ async fn resumed_at_every_event_the_stream_equals_the_truth() {
 }
 
 #[actix_web::test]
-async fn cut_at_every_byte_and_resumed_nothing_is_lost_or_doubled() {
+async fn point_20_cut_at_every_byte_and_resumed_nothing_is_lost_or_doubled() {
     let served = serve();
     let mut probe = Reading::open(&served, "", None).await;
     let place = probe_place(&mut probe).await;
@@ -183,7 +183,7 @@ async fn probe_place(reading: &mut Reading) -> String {
 }
 
 #[actix_web::test]
-async fn what_is_no_longer_kept_is_announced_with_its_count() {
+async fn point_20_what_is_no_longer_kept_is_announced_with_its_count() {
     let served = serve_keeping(10);
     for _ in 0..25 {
         served.fake.journal.append(fact("call.ringing", None, "pbx1"));
@@ -252,7 +252,7 @@ async fn a_filter_sends_what_it_takes_and_moves_on_over_the_rest() {
 }
 
 #[actix_web::test]
-async fn a_slow_reader_is_told_what_it_missed_and_holds_nobody() {
+async fn point_19_a_slow_reader_is_told_what_it_missed_and_holds_nobody() {
     let served = serve_keeping(50);
     let mut slow = Reading::open(&served, "", None).await;
     let mut quick = Reading::open(&served, "", None).await;
