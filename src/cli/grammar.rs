@@ -105,6 +105,8 @@ pub enum Ask {
 pub enum Here {
     /// Print what has to be configured on a server
     Setup(SetupArgs),
+    /// Print which verb works on which kind of server
+    Matrix(MatrixArgs),
     /// Run the orchestrator in the foreground
     Serve(ServeArgs),
     /// Stop the orchestrator of this machine; calls go on
@@ -294,6 +296,14 @@ pub struct SetupArgs {
     /// One part only: manager, http, ari, dialplan
     #[arg(long, value_name = "PART")]
     pub only: Option<String>,
+}
+
+/// `ifbus matrix`
+#[derive(Debug, Args)]
+pub struct MatrixArgs {
+    /// Only these kinds
+    #[arg(long, value_name = "KIND[,KIND...]")]
+    pub kind: Option<String>,
 }
 
 /// `ifbus serve`

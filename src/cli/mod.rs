@@ -22,6 +22,7 @@ mod hangup;
 mod help;
 mod hold;
 mod list;
+mod matrix;
 mod mute;
 mod prompt;
 mod remove;
@@ -91,6 +92,7 @@ fn dispatch(cli: Cli, screen: &Screen) -> Result<(), Failure> {
             Here::Setup(args) => setup::run(screen, &args),
             Here::Serve(args) => serve::run(screen, args),
             Here::Stop => block_on(stop::run(screen, on)),
+            Here::Matrix(args) => matrix::run(screen, &args),
             Here::Demo => block_on(demo::run(screen)),
             Here::Config { command } => config::run(screen, &command),
             Here::Version => block_on(version::run(screen, on)),

@@ -8,6 +8,7 @@
 pub mod http;
 mod keep;
 pub mod log;
+pub mod matrix;
 pub mod metrics;
 mod open;
 mod simulated;

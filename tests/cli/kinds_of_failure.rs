@@ -42,6 +42,7 @@ const HERE: &[(&str, i32)] = &[
     ("demo nonsense", 2),
     ("config check /nonsense", 1),
     ("config example nonsense", 2),
+    ("matrix --kind nonsense", 2),
     ("help nonsense", 2),
     ("completion nonsense", 2),
 ];

@@ -110,6 +110,8 @@ fn every_output(_: &Target) -> Result<(), Skipped> {
     }
     document.holds("RemovedBody", &one(&rig, "remove sip pbx1 --yes", 0), "remove");
 
+    document.holds("MatrixBody", &one(&rig, "matrix --kind asterisk", 0), "matrix");
+
     // What is no body of the API is JSON, too.
     for words in [
         "version",
@@ -142,6 +144,8 @@ fn the_same_body(_: &Target) -> Result<(), Skipped> {
             "/v1/calls?status=in-progress&server=pbx1".to_owned(),
         ),
         ("calls --foreign".to_owned(), "/v1/calls?foreign=true".to_owned()),
+        ("matrix".to_owned(), "/v1/matrix".to_owned()),
+        ("matrix --kind asterisk".to_owned(), "/v1/matrix?kind=asterisk".to_owned()),
         (format!("show call {id}"), format!("/v1/calls/{id}")),
         ("show server pbx1".to_owned(), "/v1/servers/pbx1".to_owned()),
     ] {

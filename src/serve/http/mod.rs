@@ -14,6 +14,7 @@ mod gate;
 mod guard;
 mod health;
 mod hosts;
+mod matrix;
 mod metrics;
 mod once;
 pub mod openapi;

@@ -1,0 +1,242 @@
+//! Which verb works on which kind of server, and how: the one table behind `ifbus matrix`, `GET /v1/matrix` and
+//! `docs/matrix.md`.
+//!
+//! Closed: a kind without an adapter in this build is no column. What was proven, and when, is not said here but read
+//! from what the conformance run wrote (`tests/conformance/prove.rs`).
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use ifbus_call::Kind;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What the conformance run wrote.
+const PROVEN: &str = include_str!("../../tests/conformance/proven.json");
+/// What an Asterisk needs for every verb on a call.
+const PLACES: &str = "the dialplan context `ifbus`";
+
+/// How a verb works on a kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// By the server's own interface.
+    Native,
+    /// By the server's own interface, once the named prerequisite is there.
+    Setup,
+    /// Not in this build.
+    NotYet,
+}
+
+impl How {
+    /// The word on every surface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Setup => "setup",
+            Self::NotYet => "not yet",
+        }
+    }
+
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Native => "the server's own interface, with what `ifbus setup KIND` prints",
+            Self::Setup => "native, and needs the prerequisite that is named beside it",
+            Self::NotYet => "not in this build",
+        }
+    }
+}
+
+/// One cell.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CellBody {
+    /// How.
+    pub how: How,
+    /// What the operator has to have done; absent if a login is enough.
+    pub needs: Option<String>,
+}
+
+/// One verb.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct VerbBody {
+    /// Its word.
+    pub verb: String,
+    /// By kind.
+    pub cells: BTreeMap<String, CellBody>,
+}
+
+/// A server on which a whole conformance run passed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ProvenBody {
+    /// Its kind.
+    pub kind: String,
+    /// `real` or `simulated`.
+    pub server: String,
+    /// In its own words.
+    pub version: String,
+    /// How it was spoken to.
+    pub way: String,
+    /// The day of the run.
+    pub on: String,
+    /// What passed.
+    pub cells: Vec<String>,
+}
+
+/// Verbs and kinds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct MatrixBody {
+    /// Always `matrix`.
+    pub object: String,
+    /// The kinds this build has adapters for.
+    pub kinds: Vec<String>,
+    /// All verbs, in the order of a call's life.
+    pub verbs: Vec<VerbBody>,
+    /// What the words of the cells mean.
+    pub legend: BTreeMap<String, String>,
+    /// What passed, on which versions, and when.
+    pub proven: Vec<ProvenBody>,
+}
+
+type Cell = (How, Option<&'static str>);
+
+/// The 20 verbs (design, section 3).
+pub const VERBS: [&str; 20] = [
+    "connect",
+    "health",
+    "events",
+    "load",
+    "list",
+    "originate",
+    "cancel",
+    "hangup",
+    "hold",
+    "resume",
+    "blind-transfer",
+    "attended-transfer",
+    "dtmf",
+    "mute",
+    "conference",
+    "conference-control",
+    "record",
+    "fetch-recording",
+    "drain",
+    "adopt",
+];
+
+/// How a verb works on a kind.
+///
+/// # Panics
+/// The verb is none of [`VERBS`].
+fn cell(verb: &str, kind: Kind) -> Cell {
+    match kind {
+        Kind::Asterisk => asterisk(verb),
+    }
+}
+
+/// Sheet asterisk, sections 3 to 9; what does not work yet is named with what it will need.
+fn asterisk(verb: &str) -> Cell {
+    match verb {
+        "connect" | "health" | "load" | "list" | "adopt" | "cancel" | "hangup" => (How::Native, None),
+        "events" => (How::Native, Some("ARI; without it by AMI, each event asked for again")),
+        "originate" | "hold" | "resume" | "blind-transfer" | "attended-transfer" => {
+            (How::Native, Some(PLACES))
+        }
+        "dtmf" | "mute" => (How::Native, None),
+        "conference" | "conference-control" | "record" => (How::NotYet, Some(PLACES)),
+        "fetch-recording" => (How::NotYet, Some("ARI over HTTP")),
+        "drain" => (How::NotYet, Some("inbound before 22.10: the dialplan block `ifbus-inbound`")),
+        other => unreachable!("{other} is no verb"),
+    }
+}
+
+/// The table for these kinds.
+///
+/// # Panics
+/// Never: the committed file is checked by a test.
+#[must_use]
+pub fn body(kinds: &[Kind]) -> MatrixBody {
+    let proven: Vec<ProvenBody> = serde_json::from_str(PROVEN).expect("a test reads the committed file");
+    let verb = |verb: &&str| VerbBody {
+        verb: (*verb).to_owned(),
+        cells: kinds
+            .iter()
+            .map(|kind| {
+                let (how, needs) = cell(verb, *kind);
+                (kind.as_str().to_owned(), CellBody { how, needs: needs.map(str::to_owned) })
+            })
+            .collect(),
+    };
+    let verbs: Vec<VerbBody> = VERBS.iter().map(verb).collect();
+    let used = |how: How| verbs.iter().any(|verb| verb.cells.values().any(|cell| cell.how == how));
+    let legend = [How::Native, How::Setup, How::NotYet].into_iter().filter(|how| used(*how));
+    let legend = legend.map(|how| (how.as_str().to_owned(), how.meaning().to_owned())).collect();
+    MatrixBody {
+        object: "matrix".to_owned(),
+        kinds: kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
+        proven: proven.into_iter().filter(|run| kinds.iter().any(|kind| kind.as_str() == run.kind)).collect(),
+        verbs,
+        legend,
+    }
+}
+
+/// One line on what was proven: versions and days.
+#[must_use]
+pub fn proven(matrix: &MatrixBody) -> String {
+    let mut days: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for run in &matrix.proven {
+        // The version as the server tells it may be long; its first word is enough here.
+        let version: String = run.version.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        let name = format!("{} {version} ({})", run.kind, run.way);
+        days.entry((&run.server, &run.on)).or_default().push(name);
+    }
+    let told = |server: &str| {
+        let runs = days.iter().rev().filter(|((of, _), _)| *of == server);
+        runs.map(|((_, on), names)| format!("{} on {on}", names.join(", "))).collect::<Vec<_>>().join("; ")
+    };
+    match (told("real").as_str(), told("simulated").as_str()) {
+        ("", "") => "proven: no whole conformance run is recorded".to_owned(),
+        ("", simulated) => format!("proven only against simulated servers: {simulated}"),
+        (real, _) => format!("proven: {real}"),
+    }
+}
+
+/// The page `docs/matrix.md`.
+///
+/// # Panics
+/// Never: a `String` takes every text.
+#[must_use]
+pub fn markdown() -> String {
+    let matrix = body(&Kind::ALL);
+    let mut page = "# Verbs and kinds\n\nWhich verb works on which kind of server, as `ifbus matrix` prints it. Made \
+                    from the code (`IFBUS_BLESS=1 cargo test -p ifbus matrix`), not\nby hand; kinds without an \
+                    adapter in this build are no columns.\n\n"
+        .to_owned();
+    let mut line = |cells: &[String]| {
+        writeln!(page, "| {} |", cells.join(" | ")).expect("a String takes every text");
+    };
+    let head = |word: &str| [word.to_owned()].into_iter();
+    line(&head("verb").chain(matrix.kinds.clone()).chain(head("needs")).collect::<Vec<_>>());
+    line(&vec!["---".to_owned(); matrix.kinds.len() + 2]);
+    for verb in &matrix.verbs {
+        let cells = verb.cells.values();
+        let hows = cells.clone().map(|cell| cell.how.as_str().to_owned());
+        let needs: Vec<String> = cells.filter_map(|cell| cell.needs.clone()).collect();
+        line(&head(&verb.verb).chain(hows).chain([needs.join("; ")]).collect::<Vec<_>>());
+    }
+    page.push('\n');
+    for (word, meaning) in &matrix.legend {
+        writeln!(page, "- {word}: {meaning}").expect("a String takes every text");
+    }
+    writeln!(page, "\n## Proven\n\nBy `tests/conformance`, every cell of it, media measured by tone:\n")
+        .expect("a String takes every text");
+    for run in &matrix.proven {
+        let ProvenBody { kind, server, version, way, on, cells } = run;
+        writeln!(page, "- {kind} {version}, {server}, by {way}: {} cells on {on}", cells.len())
+            .expect("a String takes every text");
+    }
+    page
+}
