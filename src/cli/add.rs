@@ -14,7 +14,7 @@ use super::grammar::AddArgs;
 use super::render::{clean, count};
 use super::screen::{Colour, Screen};
 use super::session::Session;
-use super::{test, words};
+use super::{detect, test, words};
 
 /// How long the answer is held until the server is connected.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
@@ -23,12 +23,22 @@ const NUMBERS: [&str; 2] = ["capacity", "cps"];
 /// Settings that begin so are labels for policies.
 const TAG: &str = "tag.";
 
+/// What is said of its kind.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    /// This one.
+    Said(Kind),
+    /// Nothing, and there is one only.
+    Taken(Kind),
+    /// It is to be found out.
+    Auto,
+}
+
 /// A server to add.
 #[derive(Debug)]
 pub struct Add {
     name: ServerName,
-    kind: Kind,
-    kind_was_taken: bool,
+    kind: Asked,
     host: String,
     port: Option<u16>,
     auth: Auth,
@@ -45,7 +55,7 @@ impl Add {
             args.words.into_iter().partition(|word| auth::is_pair(word));
         let kind = match &rest[..] {
             [] => None,
-            [kind] => Some(kind.as_str()).filter(|kind| *kind != "auto"),
+            [kind] => Some(kind.as_str()),
             [_, more, ..] => {
                 // What stands behind the sign may be a secret under a key that was mistyped.
                 let more = more.split_once('=').map_or(more.clone(), |(key, _)| format!("{key}=..."));
@@ -58,8 +68,11 @@ impl Add {
         let texts: Vec<String> = args.auth.into_iter().chain(stray).collect();
         Ok(Self {
             name: words::server(&args.name)?,
-            kind: kind.map_or_else(only_kind, parse_kind)?,
-            kind_was_taken: kind.is_none(),
+            kind: match kind {
+                None => Asked::Taken(only_kind()?),
+                Some("auto") => Asked::Auto,
+                Some(kind) => Asked::Said(parse_kind(kind)?),
+            },
             host: args.host,
             port: args.port,
             auth: Auth::split(&texts)?,
@@ -82,11 +95,16 @@ impl Add {
     /// Adds it and says how it stands.
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
         let screen = &session.screen;
-        if self.kind_was_taken {
-            screen.note(&format!("taken for {}: the only kind this version knows", self.kind));
-        }
         warn_of_exposed(screen, &self.auth);
-        let body = self.body()?;
+        let kind = match self.kind {
+            Asked::Said(kind) => kind,
+            Asked::Taken(kind) => {
+                screen.note(&format!("taken for {kind}: the only kind this version knows"));
+                kind
+            }
+            Asked::Auto => self.detect(session).await?,
+        };
+        let body = self.body(kind)?;
         let asked = session.client.post("/v1/servers", &body, Some(CONNECTED_WITHIN));
         let answer = screen.wait(&format!("connecting to {}", self.name), asked).await?;
         let server: ServerView = answer.parse()?;
@@ -139,7 +157,19 @@ impl Add {
         Err(Failure::said(if report.reachable { Exit::Failed } else { test::exit(&report) }))
     }
 
-    fn body(&self) -> Result<Value, Failure> {
+    /// Asks the host what it is, before anything is changed.
+    async fn detect(&self, session: &Session) -> Result<Kind, Failure> {
+        let (found, _) = detect::ask(session, &self.host, self.port).await?;
+        let Some(word) = &found.kind else { return Err(detect::silent(&found)) };
+        let Ok(kind) = word.parse::<Kind>() else { return Err(detect::cannot_drive(&found, word)) };
+        let signs = found.signs.iter().filter(|sign| sign.kind.as_ref() == Some(word));
+        let signs: Vec<String> =
+            signs.map(|sign| format!("{} on {}", clean(&sign.said), sign.port)).collect();
+        session.screen.note(&format!("detected {kind} ({})", signs.join("; ")));
+        Ok(kind)
+    }
+
+    fn body(&self, kind: Kind) -> Result<Value, Failure> {
         let auth: BTreeMap<&str, &str> =
             self.secrets.iter().map(|(key, secret)| (key.as_str(), secret.expose())).collect();
         let (tags, set): (BTreeMap<&str, &str>, BTreeMap<&str, &str>) = self
@@ -151,7 +181,7 @@ impl Add {
             tags.into_iter().map(|(key, value)| (&key[TAG.len()..], value)).collect();
         let set: BTreeMap<&str, &str> = set.into_iter().filter(|(key, _)| !NUMBERS.contains(key)).collect();
         let mut body = json!({
-            "name": self.name, "kind": self.kind, "host": self.host, "auth": auth, "set": set, "tags": tags,
+            "name": self.name, "kind": kind, "host": self.host, "auth": auth, "set": set, "tags": tags,
         });
         if let Some(port) = self.port {
             body["port"] = json!(port);

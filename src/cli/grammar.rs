@@ -98,6 +98,8 @@ pub enum Ask {
     },
     /// Watch what happens, as it happens
     Events(EventsArgs),
+    /// Ask a host what kind of server it is; no login is tried
+    Detect(DetectArgs),
 }
 
 /// Commands that ask nobody.
@@ -283,6 +285,16 @@ pub struct EventsArgs {
     /// Only this server
     #[arg(long, value_name = "NAME")]
     pub server: Option<String>,
+}
+
+/// `ifbus detect`
+#[derive(Debug, Args)]
+pub struct DetectArgs {
+    /// Name or address
+    pub host: String,
+    /// Its management port, if it is none of the usual ones
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
 }
 
 /// `ifbus setup`

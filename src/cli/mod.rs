@@ -14,6 +14,7 @@ mod client;
 mod completion;
 mod config;
 mod demo;
+mod detect;
 mod dtmf;
 mod errors;
 mod events;
@@ -118,6 +119,7 @@ enum Plan {
     Calls(calls::Calls),
     Show(show::Show),
     Events(events::Listen),
+    Detect(detect::Detect),
 }
 
 impl Plan {
@@ -137,6 +139,7 @@ impl Plan {
             Ask::List { .. } => Self::List,
             Ask::Calls(args) => Self::Calls(calls::Calls::plan(args)?),
             Ask::Show { what, id } => Self::Show(show::Show::plan(what, &id)?),
+            Ask::Detect(args) => Self::Detect(detect::Detect::plan(args)?),
             Ask::Events(args) => Self::Events(events::Listen::plan(args)?),
         })
     }
@@ -168,6 +171,7 @@ impl Plan {
             Self::List => list::run(session).await,
             Self::Calls(calls) => calls.run(session).await,
             Self::Show(show) => show.run(session).await,
+            Self::Detect(detect) => detect.run(session).await,
             Self::Events(events) => events.run(session).await,
         }
     }

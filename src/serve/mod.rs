@@ -5,6 +5,7 @@
 //! Order: configuration, secrets and store (all that can be refused is refused before anything listens), actors, API,
 //! the proof that it runs. It ends in the opposite order, and no call ends with it.
 
+pub mod detect;
 pub mod http;
 mod keep;
 pub mod log;

@@ -69,6 +69,7 @@ fn point_6_every_topic_and_command_has_help_and_nothing_has_escape_codes() {
         "calls",
         "show",
         "events",
+        "detect",
         "setup",
         "matrix",
         "serve",

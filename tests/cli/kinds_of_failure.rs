@@ -28,6 +28,8 @@ const ASKING: &[&str] = &[
     "calls",
     "show call K5DQ2M",
     "show server pbx1",
+    "detect 192.0.2.10",
+    "add sip pbx1 auto --host 192.0.2.10",
     "events",
     "version",
 ];

@@ -110,6 +110,9 @@ fn every_output(_: &Target) -> Result<(), Skipped> {
     }
     document.holds("RemovedBody", &one(&rig, "remove sip pbx1 --yes", 0), "remove");
 
+    let (host, port) = (rig.ami.ip(), rig.ami.port());
+    let found = one(&rig, &format!("detect {host} --port {port}"), 0);
+    document.holds("DetectionBody", &found, "detect");
     document.holds("MatrixBody", &one(&rig, "matrix --kind asterisk", 0), "matrix");
 
     // What is no body of the API is JSON, too.

@@ -17,6 +17,7 @@ use crate::{On, Skipped, Test};
 pub const TESTS: &[Test] = &[
     ("point_2_a_call_to_an_unknown_name_sends_no_byte", On::OneDouble, no_byte),
     ("point_7_a_hostile_caller_is_neutral_on_every_surface", On::OneDouble, hostile),
+    ("point_10_auto_names_the_kind_and_says_what_was_asked", On::OneDouble, auto),
     ("point_12_a_test_of_a_black_hole_ends_and_names_what_to_do", On::OneDouble, black_hole),
     ("point_12_a_test_changes_nothing_on_the_server", On::OneDouble, changes_nothing),
     ("point_18_a_dead_server_is_shown_with_reason_and_next_try", On::OneDouble, dead_server),
@@ -86,6 +87,48 @@ fn hostile(_: &Target) -> Result<(), Skipped> {
         assert_eq!(line.matches('\t').count(), 4, "a row stays a row: {foreign:#?}");
     }
     assert_eq!(rig.call(&id)["status"], "completed", "a forged message ended nothing");
+    Ok(())
+}
+
+fn auto(_: &Target) -> Result<(), Skipped> {
+    let rig = Rig::simple();
+    let words = rig.add_words("pbx1", &format!("user=ifbus,secret={SECRET}"));
+    let added = rig.ifbus(&words.replace(" asterisk ", " auto ")).ends(0);
+    assert!(added.err.contains("detected asterisk (Asterisk Call Manager/"), "{added:#?}");
+    assert!(added.out.starts_with("added pbx1: up, asterisk 22"), "{added:#?}");
+    let (host, port) = (rig.ami.ip(), rig.ami.port());
+    let found = rig.ifbus(&format!("detect {host} --port {port}")).ends(0);
+    assert!(found.out.contains("asterisk manager interface, clear text"), "{found:#?}");
+    assert!(found.out.lines().last().is_some_and(|line| line.starts_with("asterisk, ")), "{found:#?}");
+
+    // An address of loopback at which nobody listens, and a port that says nothing.
+    let silent = TcpListener::bind("127.77.51.9:0").expect("all of 127 is loopback");
+    let port = silent.local_addr().expect("it listens").port();
+    for words in [
+        format!("detect 127.77.51.9 --port {port}"),
+        format!("add sip pbx2 auto --host 127.77.51.9 --port {port}"),
+    ] {
+        let ran = rig.ifbus(&words).ends(4);
+        assert!(ran.out.is_empty() && ran.err.contains(&format!("{port}/tcp, 8088/tcp")), "{ran:#?}");
+        assert!(ran.err.contains("5060/udp"), "{ran:#?}");
+    }
+    let other = std::thread::spawn(move || {
+        for stream in silent.incoming().take(4) {
+            let mut stream = stream.expect("a connection");
+            // Whoever asks may have had enough.
+            let _ = std::io::Write::write_all(&mut stream, b"Content-Type: auth/request\n\n");
+        }
+    });
+    let ran = rig.ifbus(&format!("add sip fs1 auto --host 127.77.51.9 --port {port}")).ends(1);
+    assert!(ran.err.contains("is freeswitch") && ran.err.contains("it can drive: asterisk"), "{ran:#?}");
+    let found = rig.ifbus(&format!("detect 127.77.51.9 --port {port}")).ends(0);
+    assert!(found.out.contains("freeswitch event socket"), "{found:#?}");
+    other.join().expect("it was asked four times");
+    assert_eq!(
+        rig.api().get("/v1/servers").json()["data"].as_array().map(Vec::len),
+        Some(1),
+        "nothing was added"
+    );
     Ok(())
 }
 

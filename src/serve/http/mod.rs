@@ -8,6 +8,7 @@
 
 pub mod body;
 mod calls;
+mod detect;
 pub mod error;
 mod events;
 mod gate;

@@ -9,7 +9,7 @@ use ifbus_fleet::{Code, Problem};
 
 use super::error::Refusal;
 use super::guard::{self, Bearer, Needs};
-use super::{calls, events, gate, health, matrix, metrics, openapi, problems, servers, summary};
+use super::{calls, detect, events, gate, health, matrix, metrics, openapi, problems, servers, summary};
 
 /// One path with one method.
 pub struct Entry {
@@ -71,6 +71,7 @@ pub const ENTRIES: &[Entry] = entries! {
     DELETE "/v1/servers/{name}" WRITE_SERVERS => servers::remove;
     POST "/v1/servers/{name}/test" WRITE_SERVERS => servers::test;
     GET "/v1/events" Needs::Right(Scope::Events) => events::stream;
+    POST "/v1/detect" WRITE_SERVERS => detect::detect;
     GET "/v1/matrix" Needs::AnyToken => matrix::show;
     GET "/v1/summary" Needs::AnyToken => summary::show;
     GET "/healthz" Needs::Nothing => health::alive;

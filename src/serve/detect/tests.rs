@@ -1,0 +1,93 @@
+//! Every kind by its signs, hostile banners, silence.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use ifbus_doubles::asterisk::{Options, Profile};
+use ifbus_doubles::socket::{AsteriskServer, Bind};
+
+use super::{Ask, DetectBody, SAID_MAX, conclude, detect, sign};
+
+fn asked(host: &str, port: Option<u16>) -> DetectBody {
+    DetectBody { host: host.to_owned(), port }
+}
+
+#[test]
+fn point_10_each_kind_is_named_by_its_own_words() {
+    let sip = |server: &str| format!("SIP/2.0 200 OK\r\nVia: x\r\nServer: {server}\r\n\r\n");
+    for (how, said, kind) in [
+        (Ask::Banner, "Asterisk Call Manager/11.0.0\r\n".to_owned(), Some("asterisk")),
+        (Ask::Banner, "Content-Type: auth/request\n\n".to_owned(), Some("freeswitch")),
+        (Ask::Banner, "YATE 6.4.1-1 r (http://YATE.null.ro) ready.\r\n".to_owned(), Some("yate")),
+        (Ask::Banner, "220 mail ready\r\n".to_owned(), None),
+        (Ask::Http, "HTTP/1.1 401 Unauthorized\r\nServer: Asterisk/22\r\nWWW-Authenticate: Basic realm=\"Asterisk REST Interface\"\r\n\r\n".to_owned(), Some("asterisk")),
+        (Ask::Http, "HTTP/1.1 404 Not Found\r\nServer: nginx\r\n\r\n".to_owned(), None),
+        (Ask::Options, sip("Asterisk PBX 22.10.1"), Some("asterisk")),
+        (Ask::Options, sip("FreeSWITCH-mod_sofia/1.10.12"), Some("freeswitch")),
+        (Ask::Options, sip("kamailio (5.6.3 (x86_64/linux))"), Some("kamailio")),
+        (Ask::Options, sip("OpenSIPS (3.2.1 (x86_64/linux))"), Some("opensips")),
+        (Ask::Options, sip("Flexisip/2.4"), Some("flexisip")),
+        (Ask::Options, sip("YATE/6.4"), Some("yate")),
+        (Ask::Options, sip("IssabelPBX-5.0(16.21)"), Some("elastix")),
+        (Ask::Options, sip("a phone"), None),
+        (Ask::Options, "SIP/2.0 200 OK\r\n\r\nServer: asterisk".to_owned(), None),
+    ] {
+        assert_eq!(sign("1/tcp".to_owned(), how, &said).kind.as_deref(), kind, "{said}");
+    }
+}
+
+#[test]
+fn the_kind_with_most_signs_wins_and_the_others_are_counted() {
+    let of = |said: &str| sign("5038/tcp".to_owned(), Ask::Banner, said);
+    let signs =
+        vec![of("Asterisk Call Manager/9\r\n"), of("YATE 6\r\n"), of("Asterisk Call Manager/9\r\n"), of("?")];
+    let found = conclude("h".to_owned(), signs, Vec::new(), Duration::ZERO);
+    assert_eq!((found.kind.as_deref(), found.agree, found.differ), (Some("asterisk"), 2, 1));
+    assert!(found.can_drive);
+    let other = conclude("h".to_owned(), vec![of("Content-Type: auth/request")], Vec::new(), Duration::ZERO);
+    assert_eq!((other.kind.as_deref(), other.can_drive), (Some("freeswitch"), false));
+    assert_eq!(conclude("h".to_owned(), Vec::new(), Vec::new(), Duration::ZERO).kind, None);
+}
+
+#[actix_web::test]
+async fn point_10_a_simulated_asterisk_is_named_and_nobody_logged_in() {
+    for profile in [Profile::V22, Profile::V16] {
+        let double = AsteriskServer::start(Bind::default(), Options::new(profile)).unwrap();
+        let found = detect(&asked("127.0.0.1", Some(double.ami().port()))).await;
+        let sign =
+            found.signs.iter().find(|sign| sign.port == format!("{}/tcp", double.ami().port())).unwrap();
+        assert_eq!(sign.kind.as_deref(), Some("asterisk"));
+        assert!(sign.said.starts_with("Asterisk Call Manager/"), "{sign:?}");
+        assert_eq!(found.asked.len(), 4);
+    }
+}
+
+#[actix_web::test]
+async fn a_hostile_banner_is_cut_and_harmless() {
+    let evil = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = evil.local_addr().unwrap().port();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = evil.accept().unwrap();
+        let block = b"\x1b[2J\xff\xfe\x00\x07".repeat(1000);
+        // Without end, and without a line end: until the asker has had enough.
+        while stream.write_all(&block).is_ok() {}
+        let _ = stream.read(&mut [0]);
+    });
+    let found = detect(&asked("127.0.0.1", Some(port))).await;
+    serving.join().unwrap();
+    let sign = found.signs.iter().find(|sign| sign.port == format!("{port}/tcp")).unwrap();
+    assert_eq!(sign.kind, None);
+    assert!(!sign.said.chars().any(char::is_control) && sign.said.len() <= 4 * SAID_MAX, "{sign:?}");
+}
+
+#[actix_web::test]
+async fn point_10_a_silent_host_is_given_up_and_what_was_asked_is_told() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    // An address of loopback where nobody else is.
+    let found = detect(&asked("127.0.0.1", Some(port))).await;
+    assert!(found.signs.iter().all(|sign| sign.port != format!("{port}/tcp")), "{found:?}");
+    assert!(found.asked.contains(&format!("{port}/tcp")) && found.asked.contains(&"5060/udp".to_owned()));
+    assert_eq!(detect(&asked("no.such.host.invalid", None)).await.kind, None);
+}
