@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
 
 use super::blast::Consent;
 use super::errors::{Exit, Failure};
@@ -131,8 +130,14 @@ pub enum Here {
     /// Print the completion script of a shell
     Completion {
         /// bash, zsh or fish
-        #[arg(value_parser = shell)]
         shell: Shell,
+    },
+    /// What may come next on a command line; asked by the scripts of `completion`
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// The line up to the cursor
+        #[arg(allow_hyphen_values = true)]
+        line: String,
     },
 }
 
@@ -365,13 +370,15 @@ pub enum Shown {
     Server,
 }
 
-fn shell(text: &str) -> Result<Shell, String> {
-    match text {
-        "bash" => Ok(Shell::Bash),
-        "zsh" => Ok(Shell::Zsh),
-        "fish" => Ok(Shell::Fish),
-        _ => Err("bash, zsh or fish".to_owned()),
-    }
+/// A shell that is completed for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Shell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
 }
 
 /// A command line that is none.
@@ -448,6 +455,10 @@ fn usage_of(error: &clap::Error) -> Option<String> {
 
 fn nearest_command(word: &str) -> Option<String> {
     let command = Cli::command();
-    let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let names: Vec<&str> = command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .map(clap::Command::get_name)
+        .collect();
     ifbus_config::nearest(word, names).map(str::to_owned)
 }

@@ -98,7 +98,8 @@ fn dispatch(cli: Cli, screen: &Screen) -> Result<(), Failure> {
             Here::Config { command } => config::run(screen, &command),
             Here::Version => block_on(version::run(screen, on)),
             Here::Help { topic } => help::run(screen, &topic),
-            Here::Completion { shell } => completion::run(screen, shell),
+            Here::Completion { shell } => completion::script(screen, shell),
+            Here::Complete { line } => completion::offer(screen, on, &line),
         },
     }
 }

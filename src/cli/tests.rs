@@ -2,6 +2,7 @@
 
 mod auth;
 mod client;
+mod completion;
 mod errors;
 mod fixture;
 mod grammar;

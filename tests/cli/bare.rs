@@ -192,13 +192,38 @@ fn config_show_tells_where_each_value_comes_from() {
 }
 
 #[test]
-fn completion_is_printed_for_the_three_shells() {
+fn point_17_completion_is_printed_for_the_three_shells() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish"] {
         let ended = home.run(&format!("completion {shell}"));
-        assert!(ended.code == 0 && ended.out.contains("transfer") && ended.err.is_empty(), "{shell}");
+        assert!(
+            ended.code == 0
+                && ended.out.contains("ifbus __complete") | ended.out.contains("__complete \"")
+                && ended.err.is_empty(),
+            "{shell}"
+        );
     }
     assert_eq!(home.run("completion tcsh").code, 2);
+}
+
+#[test]
+fn point_17_with_the_orchestrator_down_only_words_are_offered_and_nothing_is_said() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap(); // takes connections and never answers
+    let silent = format!("http://{}", silent.local_addr().unwrap());
+    for url in ["", "http://127.0.0.1:9", &silent, "nonsense"] {
+        let home = Home::new().with("IFBUS_URL", url);
+        let complete = |line: &str| {
+            let ended: crate::program::Ended = home.command(&["__complete", line]).output().unwrap().into();
+            assert_eq!((ended.code, ended.err.as_str()), (0, ""), "{url} {line}");
+            ended.out.lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(complete("ifbus ca"), ["call", "calls"]);
+        assert_eq!(complete("ifbus hangup sip ca"), ["call_id="]);
+        assert_eq!(complete("ifbus hangup sip call_id="), ["call_id="]);
+        assert_eq!(complete("ifbus test sip "), [""; 0]);
+        assert_eq!(complete("ifbus show call "), [""; 0]);
+        assert!(!home.folder.join(".local").exists(), "nothing is started");
+    }
 }
 
 #[test]

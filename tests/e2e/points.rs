@@ -20,6 +20,7 @@ pub const TESTS: &[Test] = &[
     ("point_10_auto_names_the_kind_and_says_what_was_asked", On::OneDouble, auto),
     ("point_12_a_test_of_a_black_hole_ends_and_names_what_to_do", On::OneDouble, black_hole),
     ("point_12_a_test_changes_nothing_on_the_server", On::OneDouble, changes_nothing),
+    ("point_17_completion_offers_live_names_and_endings", On::OneDouble, completion),
     ("point_18_a_dead_server_is_shown_with_reason_and_next_try", On::OneDouble, dead_server),
     ("point_22_a_503_lists_every_server_once_with_its_reason", On::OneDouble, skipped),
     ("point_25_each_call_ends_once_whatever_the_server_does", On::OneDouble, ends_once),
@@ -172,6 +173,54 @@ fn changes_nothing(_: &Target) -> Result<(), Skipped> {
         rig.ifbus("test sip pbx1").ends(0);
     }
     assert_eq!(standing(&rig), before);
+    rig.ifbus(&format!("hangup sip call_id={id}")).ends(0);
+    Ok(())
+}
+
+fn completion(_: &Target) -> Result<(), Skipped> {
+    let rig = Rig::simple();
+    rig.add();
+    let id = rig.talk("1001", "1002");
+    let ending = &id[id.len() - 6..];
+    let complete = |line: &str| {
+        let ran = crate::process::run(rig.command().args(["__complete", line]), "").ends(0);
+        assert_eq!(ran.err, "", "{ran:#?}");
+        ran.out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let whole = format!("call_id={ending}");
+    for (line, expected) in [
+        ("ifbus test sip ", "pbx1"),
+        ("ifbus test sip p", "pbx1"),
+        ("ifbus show server ", "pbx1"),
+        ("ifbus calls --server ", "pbx1"),
+        ("ifbus show call ", ending),
+        ("ifbus hangup sip call_id=", &whole),
+        ("ifbus bus hold sip pbx1 call_id=", &whole),
+        ("ifbus events --call ", ending),
+    ] {
+        assert!(complete(line).iter().any(|word| word == expected), "{line}: {:?}", complete(line));
+    }
+    // As bash itself asks: words are broken at =.
+    let script = rig.ifbus("completion bash").ends(0).out;
+    for (line, expected) in
+        [("ifbus hangup sip call_id=", ending), ("ifbus test sip ", "pbx1"), ("ifbus mut", "mute")]
+    {
+        let asked = format!(
+            "{script}\nCOMP_LINE='{line}' COMP_POINT={} COMP_WORDS=('{}') COMP_CWORD=0\n_ifbus\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+            line.len(),
+            env!("CARGO_BIN_EXE_ifbus"),
+        );
+        let mut bash = rig.command_of("/bin/bash".as_ref());
+        let ran = crate::process::run(bash.args(["--norc", "-c", &asked]), "").ends(0);
+        assert!(ran.out.lines().any(|word| word == expected) && ran.err.is_empty(), "{line}: {ran:#?}");
+    }
+    for (shell, program) in [("zsh", "/bin/zsh"), ("fish", "/usr/bin/fish")] {
+        let script = rig.ifbus(&format!("completion {shell}")).ends(0).out;
+        if std::path::Path::new(program).exists() {
+            let mut check = rig.command_of(program.as_ref());
+            crate::process::run(check.args(["-n", "-c", &script]), "").ends(0);
+        }
+    }
     rig.ifbus(&format!("hangup sip call_id={id}")).ends(0);
     Ok(())
 }
