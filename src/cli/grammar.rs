@@ -310,9 +310,18 @@ pub struct SetupArgs {
     /// The name it has, or will have, in ifbus
     #[arg(long = "for", value_name = "NAME")]
     pub name: Option<String>,
+    /// Where it is, to fill in addresses; of a server that was added it is known
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
     /// One part only: manager, http, ari, dialplan
-    #[arg(long, value_name = "PART")]
+    #[arg(long, value_name = "PART", conflicts_with = "all")]
     pub only: Option<String>,
+    /// Every part, as if nothing is said
+    #[arg(long)]
+    pub all: bool,
+    /// What this file of the server lacks, instead of the whole text
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    pub diff: Option<PathBuf>,
 }
 
 /// `ifbus matrix`

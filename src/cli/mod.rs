@@ -90,7 +90,7 @@ fn dispatch(cli: Cli, screen: &Screen) -> Result<(), Failure> {
             })
         }
         Some(Command::Here(command)) => match command {
-            Here::Setup(args) => setup::run(screen, &args),
+            Here::Setup(args) => block_on(setup::run(screen, on, &args)),
             Here::Serve(args) => serve::run(screen, args),
             Here::Stop => block_on(stop::run(screen, on)),
             Here::Matrix(args) => matrix::run(screen, &args),

@@ -18,6 +18,7 @@ mod points;
 mod process;
 mod rig;
 mod schema;
+mod setup;
 mod stopping;
 mod target;
 mod witnesses;
@@ -55,6 +56,7 @@ const THEMES: &[&[Test]] = &[
     demo::TESTS,
     json::TESTS,
     points::TESTS,
+    setup::TESTS,
     witnesses::TESTS,
 ];
 

@@ -3,13 +3,23 @@
 //! The texts live beside this file, one folder per kind, and are used by tests against real servers and by the
 //! documentation as they are. Names and secrets are never defaults.
 
+mod diff;
+mod known;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
 use ifbus_call::Kind;
 use serde_json::json;
 
-use super::errors::Failure;
+use super::errors::{Exit, Failure};
 use super::grammar::SetupArgs;
+use super::render::clean;
 use super::screen::Screen;
 use super::words;
+use diff::Sections;
+use known::Known;
 
 /// A file on a server.
 struct Part {
@@ -50,39 +60,112 @@ const ASTERISK: [Part; 4] = [
 ];
 /// What stands for the server's name in the texts.
 const NAME: &str = "NAME";
+/// Lines that `ifbus test` cannot see, with the reason: they have to be taken as they are printed. Every other line is
+/// seen: without it a test fails or warns (a test removes each in turn).
+const UNSEEN: &[(&str, &str, &str)] = &[
+    ("manager", "bindaddr", "the default, every address, works too, and is less safe"),
+    ("manager", "port", "it is the default"),
+    ("manager", "disabledevents", "saves the server work, and changes nothing for ifbus"),
+    ("manager", "timestampevents", "is for people who read a trace"),
+    ("manager", "deny", "without it others are let in, not ifbus kept out"),
+    ("manager", "writetimeout", "matters only while ifbus is slow to read"),
+    ("http", "bindaddr", "another address works too, if ifbus reaches it"),
+    ("http", "bindport", "it is the default"),
+    ("ari", "enabled", "it is the default"),
+    ("ari", "[general]", "it is the default"),
+    ("ari", "read_only", "it is the default"),
+];
 
 /// Prints it.
-pub fn run(screen: &Screen, args: &SetupArgs) -> Result<(), Failure> {
+pub async fn run(screen: &Screen, on: Option<&str>, args: &SetupArgs) -> Result<(), Failure> {
     let kind: Kind = args
         .kind
         .parse()
         .map_err(|error: ifbus_call::kind::UnknownKind| Failure::usage(error.to_string()))?;
     let name = args.name.as_deref().map(words::server).transpose()?;
-    let name = name.as_ref().map_or(NAME, |name| name.as_str());
-    let parts: Vec<&Part> =
-        parts(kind).iter().filter(|part| args.only.as_deref().is_none_or(|only| only == part.word)).collect();
-    if parts.is_empty() {
-        let known: Vec<&str> = parts_words(kind);
-        let only = args.only.as_deref().unwrap_or_default();
-        return Err(Failure::usage(format!("{kind} has no part `{only}`"))
-            .with(format!("known: {}", known.join(", "))));
+    let only = match (&args.only, &args.diff) {
+        (None, Some(file)) => Some(of_file(kind, file)?),
+        (only, _) => only.clone(),
+    };
+    let chosen: Vec<&Part> =
+        parts(kind).iter().filter(|part| only.as_deref().is_none_or(|only| only == part.word)).collect();
+    if chosen.is_empty() {
+        let only = only.unwrap_or_default();
+        let words: Vec<&str> = parts(kind).iter().map(|part| part.word).collect();
+        return Err(Failure::usage(format!("{kind} has no part `{}`", clean(&only)))
+            .with(format!("known: {}", words.join(", "))));
     }
+    let known = Known::find(name.map(|name| name.to_string()), args.host.clone(), on).await;
+    if let Some(file) = &args.diff {
+        return diff(screen, chosen[0], &known, file);
+    }
+    print(screen, kind, &chosen, &known)
+}
+
+fn print(screen: &Screen, kind: Kind, chosen: &[&Part], known: &Known) -> Result<(), Failure> {
+    let name = known.name.as_deref().unwrap_or(NAME);
     if screen.json {
-        let files: Vec<_> = parts
-            .iter()
-            .map(|part| json!({ "file": part.file, "text": filled(part, name), "reload": part.reload }))
-            .collect();
-        return screen.line(&json!({ "kind": kind, "files": files }).to_string());
+        let file = |part: &&Part| {
+            let unseen: Vec<_> =
+                unseen(part).map(|(line, why)| json!({ "line": line, "why": why })).collect();
+            json!({ "part": part.word, "file": part.file, "text": filled(part, known), "reload": part.reload,
+                    "not_seen_by_test": unseen })
+        };
+        let files: Vec<_> = chosen.iter().map(file).collect();
+        return screen.line(&json!({ "object": "setup", "kind": kind, "files": files }).to_string());
     }
-    for part in &parts {
+    for part in chosen {
         screen.line(&format!("; ===== {} =====", part.file))?;
-        screen.line(filled(part, name).trim_end())?;
+        screen.line(filled(part, known).trim_end())?;
         screen.line("")?;
     }
-    let reloads: Vec<&str> = parts.iter().map(|part| part.reload).collect();
+    let reloads: Vec<&str> = chosen.iter().map(|part| part.reload).collect();
+    let more = parts(kind).len() - chosen.len();
+    if more > 0 {
+        screen.note(&format!("{} of {} files, all: --all", chosen.len(), parts(kind).len()));
+    }
+    let lines: Vec<String> = chosen
+        .iter()
+        .flat_map(|part| unseen(part).map(|(line, _)| format!("{} {line}", part.word)))
+        .collect();
+    if !lines.is_empty() {
+        screen.note(&format!("not seen by a test, so take them as they are: {}", lines.join(", ")));
+    }
     screen.note(&format!("nothing was changed on {name}. apply there: {}", reloads.join(", ")));
-    screen.note(&format!("then here: ifbus add sip {name} {kind} --host HOST --auth user=ifbus,secret=prompt     check: ifbus test sip {name}"));
+    let host = known.host.as_deref().unwrap_or("HOST");
+    screen.note(&format!("then here: ifbus add sip {name} {kind} --host {} --auth user=ifbus,secret=prompt     check: ifbus test sip {name}", clean(host)));
     Ok(())
+}
+
+/// What a file of the operator lacks.
+fn diff(screen: &Screen, part: &Part, known: &Known, file: &Path) -> Result<(), Failure> {
+    let theirs = std::fs::read_to_string(file)
+        .map_err(|error| Failure::here(format!("{}: {error}", file.display())))?;
+    let ours = Sections::parse(&filled(part, known));
+    let lines = ours.missing_in(&Sections::parse(&theirs), part.word == "dialplan");
+    if screen.json {
+        let body = json!({ "object": "diff", "file": file, "part": part.word, "lines": lines, "reload": part.reload });
+        screen.line(&body.to_string())?;
+    } else if lines.is_empty() {
+        screen.line(&format!("{} has everything of {}", file.display(), part.file))?;
+    } else {
+        screen.lines(lines.iter().map(|line| clean(line)))?;
+        screen.note(&format!("nothing was changed. after the change, on the server: {}", part.reload));
+    }
+    if lines.is_empty() { Ok(()) } else { Err(Failure::said(Exit::Failed)) }
+}
+
+/// The part that a file is, by its name.
+fn of_file(kind: Kind, file: &Path) -> Result<String, Failure> {
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    match parts(kind).iter().find(|part| name.ends_with(part.file)) {
+        Some(part) => Ok(part.word.to_owned()),
+        None => {
+            let failure = Failure::usage(format!("which part is {}? its name does not tell", clean(name)));
+            let words: Vec<&str> = parts(kind).iter().map(|part| part.word).collect();
+            Err(failure.with(format!("add --only with one of: {}", words.join(", "))))
+        }
+    }
 }
 
 const fn parts(kind: Kind) -> &'static [Part] {
@@ -91,10 +174,11 @@ const fn parts(kind: Kind) -> &'static [Part] {
     }
 }
 
-fn parts_words(kind: Kind) -> Vec<&'static str> {
-    parts(kind).iter().map(|part| part.word).collect()
+fn unseen(part: &Part) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let word = part.word;
+    UNSEEN.iter().filter(move |(of, ..)| *of == word).map(|(_, line, why)| (*line, *why))
 }
 
-fn filled(part: &Part, name: &str) -> String {
-    part.text.replace(NAME, name)
+fn filled(part: &Part, known: &Known) -> String {
+    known.fill(part.text).replace(NAME, known.name.as_deref().unwrap_or(NAME))
 }

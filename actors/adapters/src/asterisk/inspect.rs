@@ -14,14 +14,15 @@ use super::probe::Part;
 use crate::adapter::{DownReason, HttpReply, LinkError, Ticket};
 use crate::wire_format::ami::Message;
 
-/// The waiting places and the application that makes each what it is. All begin with `Answer` and end with `Hangup`:
-/// a leg whose partner leaves goes on at the next step, and must end there (sheet, section 3).
-const PLACES: [(&str, &str); 5] = [
-    ("wait", "Wait"),
-    ("ringback", "Playtones"),
-    ("hold", "MusicOnHold"),
-    ("park", "Wait"),
-    ("consult", "Wait"),
+/// The waiting places and the applications that make each what it is, in order; an operator may have put others between
+/// them. All begin with `Answer` and end with `Hangup`: a leg whose partner leaves goes on at the next step, and must
+/// end there (sheet, section 3).
+const PLACES: [(&str, &[&str]); 5] = [
+    ("wait", &["Answer", "Wait", "Hangup"]),
+    ("ringback", &["Answer", "Playtones", "Wait", "Hangup"]),
+    ("hold", &["Answer", "MusicOnHold", "Hangup"]),
+    ("park", &["Answer", "Wait", "Hangup"]),
+    ("consult", &["Answer", "Wait", "Wait", "Hangup"]),
 ];
 
 /// Actions without which a verb does not work. `ListCommands` names only what the user may do.
@@ -118,6 +119,15 @@ impl Asterisk {
                 "keep AMI and ARI on an internal network that nobody else reads",
             ));
         }
+        if self.life.boot_untold {
+            findings.push(finding(
+                "rights",
+                Verdict::Warn,
+                "the server did not say that it is booted: the AMI user may not hear system events (read)"
+                    .to_owned(),
+                "ifbus setup asterisk --only manager",
+            ));
+        }
         if !self.by_stream() {
             findings.push(finding(
                 "events",
@@ -201,12 +211,13 @@ impl Asterisk {
     }
 
     pub(super) fn dialplan(&mut self, ticket: Ticket, place: usize, steps: &[String]) {
-        let Some((name, application)) = PLACES.get(place) else { return };
+        let Some((name, applications)) = PLACES.get(place) else { return };
         let context = self.options.context.clone();
         let is =
             |step: Option<&String>, known: &str| step.is_some_and(|step| step.eq_ignore_ascii_case(known));
+        let mut rest = steps.iter();
         let whole = is(steps.first(), "Answer")
-            && steps.iter().any(|step| step.eq_ignore_ascii_case(application))
+            && applications.iter().all(|known| rest.any(|step| step.eq_ignore_ascii_case(known)))
             && is(steps.last(), "Hangup");
         self.note(ticket, Check::Dialplan(place), |_| {
             let place = format!("{name}@{context}");
@@ -216,8 +227,7 @@ impl Asterisk {
             } else if steps.is_empty() {
                 finding("dialplan", Verdict::Fail, format!("{place} is missing"), fix)
             } else {
-                let text =
-                    format!("{place} must be Answer, {application}, Hangup; it is {}", steps.join(", "));
+                let text = format!("{place} must be {}; it is {}", applications.join(", "), steps.join(", "));
                 finding("dialplan", Verdict::Fail, text, fix)
             }]
         });

@@ -149,6 +149,17 @@ impl Asterisk {
     }
 
     pub(super) fn fully_booted(&mut self) {
+        self.life.boot_untold = false;
+        self.booted();
+    }
+
+    /// It did not say so: it is booting for long, or we may not hear it. Either way there is nothing to wait for.
+    pub(super) fn boot_untold(&mut self) {
+        self.life.boot_untold = true;
+        self.booted();
+    }
+
+    fn booted(&mut self) {
         self.life.timers.disarm(Timer::Booted);
         self.life.booted = true;
         self.advance();

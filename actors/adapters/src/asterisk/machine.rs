@@ -85,6 +85,8 @@ pub(super) struct Life {
     pub(super) legs: Legs,
     pub(super) boot: Option<Boot>,
     pub(super) booted: bool,
+    /// The server never said that it is booted, as it does to everybody who may hear system events.
+    pub(super) boot_untold: bool,
     pub(super) version: Option<String>,
     pub(super) legs_max: Option<u32>,
     /// Events of the stream that came before the list.
@@ -362,7 +364,7 @@ impl Asterisk {
         while let Some(timer) = self.life.timers.pop(self.now) {
             match timer {
                 Timer::Login(slot) => self.login_late(slot),
-                Timer::Booted => self.fully_booted(),
+                Timer::Booted => self.boot_untold(),
                 Timer::Stream => self.stream_late(),
                 Timer::Reopen => self.open_stream(),
                 Timer::Asked(id) => self.unanswered(id),

@@ -1,0 +1,62 @@
+use super::diff::Sections;
+use super::known::Known;
+use super::{ASTERISK, filled};
+
+fn part(word: &str) -> String {
+    let part = ASTERISK.iter().find(|part| part.word == word).unwrap();
+    filled(part, &Known::default())
+}
+
+fn missing(word: &str, theirs: &str) -> Vec<String> {
+    Sections::parse(&part(word)).missing_in(&Sections::parse(theirs), word == "dialplan")
+}
+
+#[test]
+fn what_is_printed_lacks_nothing_of_itself() {
+    for word in ["manager", "http", "ari", "dialplan"] {
+        assert_eq!(missing(word, &part(word)), [""; 0], "{word}");
+        assert!(!missing(word, "").is_empty(), "{word}");
+    }
+}
+
+#[test]
+fn rights_are_sets_and_what_is_chosen_may_be_anything() {
+    let theirs = "[general]\nenabled=YES ; on\nbindaddr = 192.0.2.10\nport=5038\ndisabledevents=VarSet, Newexten\n\
+                  timestampevents = yes\n[other]\nread = all\n[ifbus]\nsecret = x\ndeny=0.0.0.0/0.0.0.0\n\
+                  permit=192.0.2.5/32\nread=call,system,user,agent,dtmf,reporting\nwrite = all\nwritetimeout = 5000\n";
+    assert_eq!(
+        missing("manager", theirs),
+        ["  [ifbus]", "- write = all", "+ write = system,call,originate,reporting,user"]
+    );
+}
+
+#[test]
+fn a_step_that_is_missing_is_told_with_its_extension() {
+    let theirs =
+        part("dialplan").replace(" same => n,Playtones(ring)\n", "").replace("[ifbus]", "[ifbus] ; mine");
+    let expected = [
+        "  [ifbus]",
+        "- exten => ringback,1,Answer()",
+        "-  same => n,Wait(150)",
+        "-  same => n,Hangup(16)",
+        "+ exten => ringback,1,Answer()",
+        "+  same => n,Playtones(ring)",
+        "+  same => n,Wait(150)",
+        "+  same => n,Hangup(16)",
+    ];
+    assert_eq!(missing("dialplan", &theirs), expected);
+    assert_eq!(missing("dialplan", "[default]\n")[0], "+ [ifbus]");
+}
+
+#[test]
+fn what_is_known_is_filled_in() {
+    let known = Known {
+        name: Some("pbx1".to_owned()),
+        host: Some("192.0.2.10".to_owned()),
+        ours: Some("192.0.2.5".parse().unwrap()),
+    };
+    let text = filled(ASTERISK.iter().find(|part| part.word == "manager").unwrap(), &known);
+    assert!(text.contains("bindaddr = 192.0.2.10\n") && text.contains("permit = 192.0.2.5/32\n"), "{text}");
+    assert!(text.contains("secret = (choose one"), "a secret is never a default");
+    assert!(part("manager").contains("permit = (choose one: "));
+}
