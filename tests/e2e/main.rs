@@ -20,6 +20,7 @@ mod rig;
 mod schema;
 mod setup;
 mod stopping;
+mod streams;
 mod target;
 mod witnesses;
 mod words;
@@ -57,6 +58,7 @@ const THEMES: &[&[Test]] = &[
     json::TESTS,
     points::TESTS,
     setup::TESTS,
+    streams::TESTS,
     witnesses::TESTS,
 ];
 

@@ -61,7 +61,7 @@ fn fresh(files: &Files) -> Arc<AsteriskServer> {
             write: classes("write"),
             ari_read_only: true,
             // Everybody is kept out but who is let in.
-            refused: user.contains_key("deny") && !user.get("permit").is_some_and(|to| to == "127.0.0.1/32"),
+            refused: user.contains_key("deny") && user.get("permit").is_none_or(|to| to != "127.0.0.1/32"),
         };
         options.users.insert("ifbus".to_owned(), account);
     }
