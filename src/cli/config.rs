@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use ifbus::serve::reload::ReloadBody;
 use ifbus_config::{BadConfig, Config, Paths, file, schema};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use serde_json::{Map, json};
 
-use super::errors::Failure;
+use super::client::{Base, Client};
+use super::errors::{Exit, Failure};
 use super::grammar::ConfigCommand;
 use super::render::{clean, count};
 use super::screen::Screen;
-use super::session;
 use super::table::{Cell, Column, Table};
+use super::{background, block_on, session};
 
 /// The examples that come with ifbus; each is loaded by a test.
 const EXAMPLES: [(&str, &str); 2] = [
@@ -20,13 +22,60 @@ const EXAMPLES: [(&str, &str); 2] = [
 ];
 
 /// Does it.
-pub fn run(screen: &Screen, command: &ConfigCommand) -> Result<(), Failure> {
+pub fn run(screen: &Screen, on: Option<&str>, command: &ConfigCommand) -> Result<(), Failure> {
     match command {
+        ConfigCommand::Reload => block_on(reload(screen, on)),
         ConfigCommand::Check { file } => check(screen, file.as_deref()),
         ConfigCommand::Schema => screen.line(schema::schema().trim_end()),
         ConfigCommand::Example { name } => example(screen, name),
         ConfigCommand::Show { origin } => show(screen, *origin),
     }
+}
+
+/// Has the orchestrator read its file again. None is started for it: a start reads the file anyway.
+async fn reload(screen: &Screen, on: Option<&str>) -> Result<(), Failure> {
+    let base = match session::named(on)? {
+        Some(base) => base,
+        None => match background::running(&session::paths()?).await {
+            Some(running) => Base::of(running.address),
+            None => {
+                let failure = Failure::unreachable(
+                    "no orchestrator runs here; the next one reads the file at its start",
+                );
+                return Err(failure.suggest("ifbus config check"));
+            }
+        },
+    };
+    let client = Client::new(base, session::token()?);
+    let body = json!({});
+    let asked = client.post("/v1/config/reload", &body, None);
+    let answer = screen.wait("reading the configuration again", asked).await?;
+    let done: ReloadBody = answer.parse()?;
+    if screen.json {
+        screen.line(answer.text.trim_end())?;
+    } else {
+        screen.lines(told(&done))?;
+    }
+    if done.kept.is_empty() { Ok(()) } else { Err(Failure::said(Exit::Failed)) }
+}
+
+fn told(done: &ReloadBody) -> Vec<String> {
+    let named = |word: &str, names: &[ifbus_call::ServerName]| {
+        let names: Vec<&str> = names.iter().map(ifbus_call::ServerName::as_str).collect();
+        (!names.is_empty()).then(|| format!("{word} {}", names.join(", ")))
+    };
+    let lists = [("added", &done.added), ("changed", &done.changed), ("removed", &done.removed)];
+    let mut lines: Vec<String> = lists.into_iter().filter_map(|(word, names)| named(word, names)).collect();
+    lines.extend(
+        done.kept.iter().map(|kept| format!("kept as it was: {}: {}", kept.server, clean(&kept.why))),
+    );
+    if !done.at_restart.is_empty() {
+        lines.push(format!("at the next start: {}", done.at_restart.join(", ")));
+    }
+    if lines.is_empty() {
+        lines.push(format!("{} says what holds already", clean(&done.file)));
+    }
+    lines
 }
 
 fn check(screen: &Screen, file: Option<&Path>) -> Result<(), Failure> {

@@ -114,7 +114,7 @@ pub enum Here {
     Stop,
     /// Calls and verbs on simulated servers, from start to end
     Demo,
-    /// Check a configuration file, or print its form
+    /// Check a configuration file, read it again, or print its form
     Config {
         /// What to do with it
         #[command(subcommand)]
@@ -354,6 +354,8 @@ pub enum ConfigCommand {
         /// The file; the one of this user if nothing is said
         file: Option<PathBuf>,
     },
+    /// Read the file again while calls go on; changes servers by difference
+    Reload,
     /// Print the JSON schema of a file
     Schema,
     /// Print an example: one-server, two-asterisk

@@ -95,7 +95,7 @@ fn dispatch(cli: Cli, screen: &Screen) -> Result<(), Failure> {
             Here::Stop => block_on(stop::run(screen, on)),
             Here::Matrix(args) => matrix::run(screen, &args),
             Here::Demo => block_on(demo::run(screen)),
-            Here::Config { command } => config::run(screen, &command),
+            Here::Config { command } => config::run(screen, on, &command),
             Here::Version => block_on(version::run(screen, on)),
             Here::Help { topic } => help::run(screen, &topic),
             Here::Completion { shell } => completion::script(screen, shell),

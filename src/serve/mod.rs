@@ -12,6 +12,7 @@ pub mod log;
 pub mod matrix;
 pub mod metrics;
 mod open;
+pub mod reload;
 mod simulated;
 pub mod specs;
 
@@ -105,6 +106,7 @@ pub fn run(options: ServeOptions) -> Result<(), ServeError> {
 async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
     let mut terminate = listen_to(SignalKind::terminate())?;
     let mut interrupt = listen_to(SignalKind::interrupt())?;
+    let mut hangup = listen_to(SignalKind::hangup())?;
     let board = Arc::default();
     let metrics = metrics::Metrics::new(Arc::clone(&board), env!("CARGO_PKG_VERSION"));
     let opened = open::open(&options, &metrics, board)?;
@@ -113,13 +115,22 @@ async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
     let boot = opened.boot.clone();
     let (connections, hosts) = (opened.config.limits.connections, opened.config.hosts.clone());
     let (tokens, store) = (opened.tokens.clone(), opened.store.clone());
-    let Started { fleet, kernel, keepers } = opened.start(counts).await?;
+    let Started { fleet, kernel, keepers, reloader } = opened.start(counts).await?;
+    let reload = http::reloading(reloader.map(Arc::new));
     let (stopping, stop) = watch::channel(false);
     let ready = watch_adoption(fleet.clone());
     let deaths = actix_rt::spawn(count_deaths(kernel.clone(), Arc::clone(&metrics)));
     let feed = actix_rt::spawn(metrics::feed::run(Arc::clone(&metrics), fleet.clone(), stop));
-    let api =
-        http::Options { listen, hosts, tokens, connections, boot, metrics: Arc::clone(&metrics), store };
+    let api = http::Options {
+        listen,
+        hosts,
+        tokens,
+        connections,
+        boot,
+        metrics: Arc::clone(&metrics),
+        store,
+        reload: Arc::clone(&reload),
+    };
     let serving = http::server(fleet, ready.clone(), api).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => ServeError::InUse { at: listen },
         _ => ServeError::System { what: "listening", source },
@@ -133,10 +144,13 @@ async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
     (options.ready)(serving.address);
     tracing::info!(event = "started", address = %serving.address, "listening");
 
-    tokio::select! {
-        biased;
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => log_reload(reload().await),
+        }
     }
     tracing::info!(event = "stopping", "stopping; calls go on at their servers");
     // The file may be gone with its folder.
@@ -153,6 +167,26 @@ async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
 
 fn listen_to(kind: SignalKind) -> Result<tokio::signal::unix::Signal, ServeError> {
     signal(kind).map_err(|source| ServeError::System { what: "listening to signals", source })
+}
+
+/// Tells how a reload went that nobody waits for.
+fn log_reload(done: Result<reload::ReloadBody, ifbus_fleet::Problem>) {
+    match done {
+        Ok(reload::ReloadBody { added, changed, removed, kept, at_restart, .. }) => {
+            tracing::info!(
+                event = "reloaded",
+                ?added,
+                ?changed,
+                ?removed,
+                ?at_restart,
+                "the configuration was read again"
+            );
+            for reload::KeptBody { server, why } in kept {
+                tracing::warn!(event = "reload_kept", %server, "{why}");
+            }
+        }
+        Err(problem) => tracing::error!(event = "reload_refused", "{problem}"),
+    }
 }
 
 /// Counts the deaths of actors; an ordered stop is none.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +14,7 @@ use ifbus_fleet::journal::Journal;
 use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
 use ifbus_fleet::roster::Roster;
 use ifbus_fleet::store::{Change, Remembered, Store, WriterThread};
+use ifbus_fleet::view::Origin;
 use ifbus_fleet::{Board, Fleet, Meter, ServerSpec};
 use ifbus_links::Sockets;
 use ifbus_supervision::{Kernel, Options as KernelOptions, Policy, Recipient, Watchdog, WhenFrozen};
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use super::http::Token;
 use super::keep::{Keeping, read_added};
 use super::metrics::Metrics;
+use super::reload::{Holds, Reloader};
 use super::simulated::Simulated;
 use super::{ServeError, ServeOptions, specs};
 
@@ -40,6 +42,8 @@ pub(super) struct Opened {
     pub(super) store: Store,
     kept: Option<Kept>,
     keepers: Keepers,
+    /// The file that a reload reads; none if everything is simulated.
+    file: Option<PathBuf>,
 }
 
 /// What has to live as long as the orchestrator.
@@ -55,6 +59,7 @@ pub(super) struct Started {
     pub(super) fleet: Fleet,
     pub(super) kernel: Kernel,
     pub(super) keepers: Keepers,
+    pub(super) reloader: Option<Reloader>,
 }
 
 /// Reads the configuration, the secrets and the store.
@@ -102,7 +107,9 @@ pub(super) fn open(
         drop(check(spec, instance).map_err(|bad| ServeError::Setting(spec.name.clone(), bad))?);
     }
     let boot = format!("{:08x}", rand::random::<u32>());
-    Ok(Opened { config, tokens, board, boot, instance, servers, remembered, store, kept, keepers })
+    // One that is not there yet may be there at a reload.
+    let file = (!options.simulated).then(|| file.unwrap_or_else(|| paths.config.clone()));
+    Ok(Opened { config, tokens, board, boot, instance, servers, remembered, store, kept, keepers, file })
 }
 
 impl Opened {
@@ -120,6 +127,9 @@ impl Opened {
         let journal = Journal::new(&self.boot, self.config.limits.events);
         let roster = Arc::new(Roster::default());
         let goals: BTreeMap<CallId, Goal> = self.remembered.goals;
+        let of_file = self.servers.iter().filter(|spec| spec.origin == Origin::Config);
+        let of_file = of_file.map(|spec| (spec.name.clone(), spec.clone())).collect();
+        let holds = Holds { config: self.config.clone(), servers: of_file };
         let enrolled =
             self.servers.into_iter().map(|spec| (spec.name.clone(), Enrolled::new(spec, goals.clone())));
         let report = Recipient::new("frozen", |freeze: ifbus_supervision::Freeze| {
@@ -146,9 +156,13 @@ impl Opened {
         let counter = Counter::open(office, roster, Arc::clone(&self.board))
             .await
             .map_err(|down| ServeError::Actors(down.to_string()))?;
-        let control = Arc::new(Keeping::new(Arc::new(counter), self.store, self.kept));
+        let counter = Arc::new(counter);
+        let (instance, board) = (self.instance, Arc::clone(&self.board));
+        let reloader =
+            self.file.map(|file| Reloader::new(file, instance, Arc::clone(&counter), board, holds));
+        let control = Arc::new(Keeping::new(counter, self.store, self.kept));
         let fleet = Fleet { control, board: self.board, journal };
-        Ok(Started { fleet, kernel, keepers: self.keepers })
+        Ok(Started { fleet, kernel, keepers: self.keepers, reloader })
     }
 }
 
@@ -174,7 +188,7 @@ fn only_one(paths: &Paths) -> Result<File, ServeError> {
     }
 }
 
-fn check(
+pub(super) fn check(
     spec: &ServerSpec,
     instance: InstanceId,
 ) -> Result<ifbus_adapters::settings::Make, ifbus_adapters::BadSetting> {

@@ -43,6 +43,7 @@ const HERE: &[(&str, i32)] = &[
     ("stop --on http://127.0.0.1:9", 2),
     ("demo nonsense", 2),
     ("config check /nonsense", 1),
+    ("config reload", 4),
     ("config example nonsense", 2),
     ("matrix --kind nonsense", 2),
     ("help nonsense", 2),

@@ -16,6 +16,7 @@ mod json;
 mod killed;
 mod points;
 mod process;
+mod reload;
 mod rig;
 mod schema;
 mod setup;
@@ -57,6 +58,7 @@ const THEMES: &[&[Test]] = &[
     demo::TESTS,
     json::TESTS,
     points::TESTS,
+    reload::TESTS,
     setup::TESTS,
     streams::TESTS,
     witnesses::TESTS,

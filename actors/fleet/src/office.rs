@@ -94,6 +94,8 @@ struct Add(ServerSpec);
 struct Remove {
     name: ServerName,
     even_with_calls: bool,
+    /// Who wants it: what comes from the file is removed by the file.
+    by: Origin,
 }
 /// Who routes calls.
 struct WhoRoutes;
@@ -249,7 +251,7 @@ impl On<Remove> for Office {
         let Some(enrolled) = self.lock().get(&name).cloned() else {
             return Err(unknown_server(&name, &self.state()));
         };
-        if enrolled.spec.origin == Origin::Config {
+        if enrolled.spec.origin == Origin::Config && remove.by == Origin::Cli {
             let detail = format!("{name} comes from the configuration file and is removed there");
             return Err(Problem::new(Code::ReadOnlyServer, detail));
         }
@@ -296,6 +298,13 @@ impl Counter {
     pub async fn open(office: Address<Office>, roster: Arc<Roster>, board: Arc<Board>) -> Result<Self, Down> {
         let router = office.ask(WhoRoutes, ANSWER_WITHIN).await?;
         Ok(Self { office, router, roster, board })
+    }
+
+    /// Removes a server that left the configuration file; refused while it carries calls.
+    pub fn remove_of_config(&self, name: ServerName) -> Reply<()> {
+        let remove = Remove { name, even_with_calls: false, by: Origin::Config };
+        let removed = self.office.ask(remove, ANSWER_WITHIN);
+        Box::pin(async move { removed.await.map_err(down)? })
     }
 }
 
@@ -345,7 +354,7 @@ impl Control for Counter {
     }
 
     fn remove_server(&self, name: ServerName, even_with_calls: bool) -> Reply<()> {
-        let removed = self.office.ask(Remove { name, even_with_calls }, ANSWER_WITHIN);
+        let removed = self.office.ask(Remove { name, even_with_calls, by: Origin::Cli }, ANSWER_WITHIN);
         Box::pin(async move { removed.await.map_err(down)? })
     }
 

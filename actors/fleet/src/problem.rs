@@ -43,6 +43,8 @@ pub enum Code {
     ReadOnlyServer,
     /// The server carries calls.
     ServerHasCalls,
+    /// The configuration file is not right, or there is none.
+    BadConfiguration,
     /// More new calls a second than allowed.
     CpsExceeded,
     /// The server said no.
@@ -63,7 +65,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, each with its page in the documentation.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidRequest,
         Self::Unauthenticated,
         Self::MissingScope,
@@ -80,6 +82,7 @@ impl Code {
         Self::OutcomeUnknown,
         Self::ReadOnlyServer,
         Self::ServerHasCalls,
+        Self::BadConfiguration,
         Self::CpsExceeded,
         Self::ServerRefused,
         Self::NoEligibleServer,
@@ -156,6 +159,7 @@ impl Code {
                 ("read_only_server", 409, 1, "the server comes from the configuration file")
             }
             Self::ServerHasCalls => ("server_has_calls", 409, 1, "the server carries calls"),
+            Self::BadConfiguration => ("bad_configuration", 422, 1, "the configuration file is not right"),
             Self::CpsExceeded => ("cps_exceeded", 429, 1, "more new calls a second than allowed"),
             Self::ServerRefused => ("server_refused", 502, 1, "the server refused"),
             Self::NoEligibleServer => ("no_eligible_server", 503, 4, "no server can take this call now"),

@@ -8,6 +8,7 @@
 
 pub mod body;
 mod calls;
+mod config;
 mod detect;
 pub mod error;
 mod events;
@@ -41,6 +42,7 @@ use ifbus_fleet::{Code, Fleet, Problem, Reply};
 use tokio::sync::{Semaphore, watch};
 
 use crate::serve::metrics::Metrics;
+use crate::serve::reload::{ReloadBody, Reloader};
 
 pub use guard::Token;
 use guard::Tokens;
@@ -60,7 +62,6 @@ const WAITING_MAX: usize = 1_000;
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the API needs to know.
-#[derive(Debug)]
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -76,6 +77,26 @@ pub struct Options {
     pub metrics: Arc<Metrics>,
     /// Where keys of requests are written down.
     pub store: Store,
+    /// Reads the configuration again.
+    pub reload: Reload,
+}
+
+/// Reads the configuration again and says what changed.
+pub type Reload = Arc<dyn Fn() -> Reply<ReloadBody> + Send + Sync>;
+
+/// How the configuration is read again; without a file it is refused.
+pub(super) fn reloading(reloader: Option<Arc<Reloader>>) -> Reload {
+    Arc::new(move || {
+        let reloader = reloader.clone();
+        Box::pin(async move {
+            match reloader {
+                Some(reloader) => reloader.reload().await,
+                None => {
+                    Err(Problem::new(Code::BadConfiguration, "this orchestrator uses no configuration file"))
+                }
+            }
+        })
+    })
 }
 
 impl Options {
@@ -126,6 +147,7 @@ pub(crate) struct Api {
     metrics: Arc<Metrics>,
     waiting: Semaphore,
     keys: once::Keys,
+    reload: Reload,
 }
 
 /// Binds and builds the API. `ready` becomes true when the first adoption is done.
@@ -149,6 +171,7 @@ pub fn server(fleet: Fleet, ready: watch::Receiver<bool>, options: Options) -> i
         metrics: options.metrics,
         waiting: Semaphore::new(WAITING_MAX),
         keys: once::Keys::new(options.store),
+        reload: options.reload,
     });
     let server = HttpServer::new(move || {
         App::new()

@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{body, calls, detect, error, events, health, matrix, metrics, problems, servers, summary};
+use super::{
+    body, calls, config, detect, error, events, health, matrix, metrics, problems, servers, summary,
+};
 
 /// The document as it is committed and served.
 pub const COMMITTED: &str = include_str!("../openapi.json");
@@ -30,6 +32,7 @@ pub const COMMITTED: &str = include_str!("../openapi.json");
         servers::show,
         servers::remove,
         servers::test,
+        config::reload,
         detect::detect,
         events::stream,
         matrix::show,

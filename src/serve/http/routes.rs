@@ -9,7 +9,9 @@ use ifbus_fleet::{Code, Problem};
 
 use super::error::Refusal;
 use super::guard::{self, Bearer, Needs};
-use super::{calls, detect, events, gate, health, matrix, metrics, openapi, problems, servers, summary};
+use super::{
+    calls, config, detect, events, gate, health, matrix, metrics, openapi, problems, servers, summary,
+};
 
 /// One path with one method.
 pub struct Entry {
@@ -71,6 +73,7 @@ pub const ENTRIES: &[Entry] = entries! {
     DELETE "/v1/servers/{name}" WRITE_SERVERS => servers::remove;
     POST "/v1/servers/{name}/test" WRITE_SERVERS => servers::test;
     GET "/v1/events" Needs::Right(Scope::Events) => events::stream;
+    POST "/v1/config/reload" WRITE_SERVERS => config::reload;
     POST "/v1/detect" WRITE_SERVERS => detect::detect;
     GET "/v1/matrix" Needs::AnyToken => matrix::show;
     GET "/v1/summary" Needs::AnyToken => summary::show;

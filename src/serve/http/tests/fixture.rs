@@ -264,6 +264,7 @@ pub(super) fn options(fake: &Fake) -> Options {
         boot: BOOT.to_owned(),
         metrics: Metrics::new(Arc::clone(&fake.board), "0.0.0"),
         store: Store::forgetful(),
+        reload: http::reloading(None),
     }
 }
 
