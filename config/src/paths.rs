@@ -3,7 +3,7 @@
 //! | variable | what | default |
 //! |---|---|---|
 //! | `IFBUS_CONFIG` | the configuration file | `ifbus.toml` in `$XDG_CONFIG_HOME/ifbus`, `~/.config/ifbus` |
-//! | `IFBUS_DATA` | store, token, kept secrets | `$XDG_DATA_HOME/ifbus`, `~/.local/share/ifbus` |
+//! | `IFBUS_DATA` | store, token, kept secrets, known certificates | `$XDG_DATA_HOME/ifbus`, `~/.local/share/ifbus` |
 //! | `IFBUS_RUNTIME` | what a running orchestrator tells its clients | `$XDG_RUNTIME_DIR/ifbus`, `run` in the data folder |
 
 use std::ffi::OsString;
@@ -70,6 +70,12 @@ impl Paths {
     #[must_use]
     pub fn secrets(&self) -> PathBuf {
         self.data.join("secrets.json")
+    }
+
+    /// Certificates trusted at first use.
+    #[must_use]
+    pub fn certificates(&self) -> PathBuf {
+        self.data.join("certificates.json")
     }
 
     /// The store, unless the configuration says otherwise.

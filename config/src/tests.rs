@@ -13,7 +13,7 @@ use crate::file::{Mistake, refuse_clash};
 use crate::paths::Paths;
 use crate::private::{self, BadPrivate};
 use crate::secrets::{BadSecret, Reference, Secret};
-use crate::{BadConfig, Config, Diff, Kept, Scope, parse, schema, token};
+use crate::{BadConfig, Config, Diff, Kept, Known, Scope, parse, schema, token};
 
 const CANARY: &str = "hunter2-canary";
 
@@ -288,6 +288,24 @@ fn kept_secrets_survive_a_restart_in_a_file_for_us_alone() {
     assert_eq!(Kept::open(&path).unwrap().of(&name("pbx1")), None);
     let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
     assert_eq!(left.len(), 1, "no temporary file stays");
+}
+
+#[test]
+fn known_certificates_survive_a_restart_and_are_forgotten_with_their_server() {
+    let folder = Folder::new("known");
+    let path = folder.0.join("certificates.json");
+    let (at, other) = ("192.0.2.10:5039", "192.0.2.10:8089");
+    let mut known = Known::open(&path).unwrap();
+    known.keep(&name("pbx1"), at, "aa").unwrap();
+    known.keep(&name("pbx2"), at, "bb").unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut known = Known::open(&path).unwrap();
+    assert_eq!((known.of(&name("pbx1"), at), known.of(&name("pbx1"), other)), (Some("aa"), None));
+    known.forget(&name("pbx1")).unwrap();
+    let known = Known::open(&path).unwrap();
+    assert_eq!((known.of(&name("pbx1"), at), known.of(&name("pbx2"), at)), (None, Some("bb")));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(Known::open(&path), Err(BadPrivate::Exposed { .. })), "whoever could write it decides");
 }
 
 #[test]

@@ -112,6 +112,15 @@ impl Add {
             screen.line(answer.text.trim_end())?;
         } else {
             screen.line(&added(&server))?;
+            for certificate in &server.certificates {
+                let why = match certificate.trusted.as_str() {
+                    "first-use" => "the first one seen, from now on the only one taken",
+                    "pinned" => "the pinned one",
+                    _ => "signed by the authority",
+                };
+                let (at, sha256) = (clean(&certificate.at), clean(&certificate.sha256));
+                screen.note(&format!("certificate of {at}: {why}\n  sha256 {sha256}"));
+            }
             for warning in &server.warnings {
                 screen.note_as(Colour::Yellow, "warn", &clean(&warning.text));
             }
@@ -238,11 +247,23 @@ fn settings(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
         if NUMBERS.contains(&key) {
             number(key, value)?;
         }
-        if set.insert(key.to_owned(), value.to_owned()).is_some() {
+        let value = match (key, value.strip_prefix("ca:")) {
+            ("tls", Some(file)) => authority(file)?,
+            _ => value.to_owned(),
+        };
+        if set.insert(key.to_owned(), value).is_some() {
             return Err(Failure::usage(format!("--set {key}= is given twice")));
         }
     }
     Ok(set)
+}
+
+/// The file as the orchestrator finds it, which runs in a folder of its own.
+fn authority(file: &str) -> Result<String, Failure> {
+    let path = std::path::absolute(file).map_err(|_| {
+        Failure::usage("--set tls=ca: names no file").with("as in: --set tls=ca:/etc/ifbus/ca.pem")
+    })?;
+    Ok(format!("ca:{}", path.display()))
 }
 
 fn number(key: &str, text: &str) -> Result<serde_json::Number, Failure> {

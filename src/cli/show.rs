@@ -167,6 +167,12 @@ pub fn one_server(screen: &Screen, server: &ServerView, now: Timestamp) -> Vec<S
         };
         lines.push(field("interface", format!("{:<10}  {answer}", interface.interface)));
     }
+    for certificate in &server.certificates {
+        let expires = certificate.expires_at.map(|at| format!(", expires {}", at.strftime("%Y-%m-%d")));
+        let text = format!("{} {}{}", certificate.at, certificate.trusted, expires.unwrap_or_default());
+        lines.push(field("tls", text));
+        lines.push(field("", format!("sha256 {}", certificate.sha256)));
+    }
     let warn = screen.paint(Some(Colour::Yellow), "warn     ");
     lines.extend(server.warnings.iter().map(|warning| format!("{warn} {}", clean(&warning.text))));
     lines

@@ -13,6 +13,7 @@ use ifbus_fleet::{Acted, Code, Control, PlaceCall, Problem, Reply, ServerSpec};
 use serde::{Deserialize, Serialize};
 
 use super::ServeError;
+use super::pins::KeptPins;
 
 /// A server in the store: everything but its secrets.
 #[derive(Serialize, Deserialize)]
@@ -52,12 +53,18 @@ pub(super) struct Keeping {
     inner: Arc<dyn Control>,
     store: Store,
     kept: Arc<Mutex<Option<Kept>>>,
+    pins: Option<KeptPins>,
 }
 
 impl Keeping {
     /// Nothing is kept without a place for secrets.
-    pub(super) fn new(inner: Arc<dyn Control>, store: Store, kept: Option<Kept>) -> Self {
-        Self { inner, store, kept: Arc::new(Mutex::new(kept)) }
+    pub(super) fn new(
+        inner: Arc<dyn Control>,
+        store: Store,
+        kept: Option<Kept>,
+        pins: Option<KeptPins>,
+    ) -> Self {
+        Self { inner, store, kept: Arc::new(Mutex::new(kept)), pins }
     }
 }
 
@@ -117,9 +124,14 @@ impl Control for Keeping {
 
     fn remove_server(&self, name: ServerName, even_with_calls: bool) -> Reply<()> {
         let removed = self.inner.remove_server(name.clone(), even_with_calls);
-        let (store, kept) = (self.store.clone(), Arc::clone(&self.kept));
+        let (store, kept, pins) = (self.store.clone(), Arc::clone(&self.kept), self.pins.clone());
         Box::pin(async move {
             removed.await?;
+            if let Some(pins) = pins {
+                pins.forget(&name).map_err(|error| {
+                    Problem::new(Code::StoreUnavailable, format!("its certificate is still known: {error}"))
+                })?;
+            }
             forget(&store, &kept, &name)
         })
     }

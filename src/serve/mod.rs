@@ -12,6 +12,7 @@ pub mod log;
 pub mod matrix;
 pub mod metrics;
 mod open;
+mod pins;
 pub mod reload;
 mod simulated;
 pub mod specs;

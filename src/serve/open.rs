@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use ifbus_call::{CallId, Goal, InstanceId, ServerName};
-use ifbus_config::{Config, Kept, Paths, secrets};
+use ifbus_config::{Config, Kept, Known, Paths, secrets};
 use ifbus_fleet::clock::Clock;
 use ifbus_fleet::journal::Journal;
 use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use super::http::Token;
 use super::keep::{Keeping, read_added};
 use super::metrics::Metrics;
+use super::pins::KeptPins;
 use super::reload::{Holds, Reloader};
 use super::simulated::Simulated;
 use super::{ServeError, ServeOptions, specs};
@@ -41,6 +42,7 @@ pub(super) struct Opened {
     remembered: Remembered,
     pub(super) store: Store,
     kept: Option<Kept>,
+    pins: Option<KeptPins>,
     keepers: Keepers,
     /// The file that a reload reads; none if everything is simulated.
     file: Option<PathBuf>,
@@ -83,6 +85,7 @@ pub(super) fn open(
     let mut servers = specs::servers(&config, &base, &secrets::process_env)?;
     let mut keepers = Keepers { _only: only, _writer: None, _simulated: None };
     let (store, instance, remembered, kept);
+    let mut pins = None;
     if options.simulated {
         let simulated = Simulated::start()?;
         servers.extend(simulated.servers());
@@ -98,6 +101,7 @@ pub(super) fn open(
         let path = config.store.as_ref().map_or_else(|| paths.store(), |path| base.join(path));
         let (opened, writer, found, what) = Store::open(&path, fresh_instance(), Box::new(timed))?;
         let secrets = Kept::open(&paths.secrets())?;
+        pins = Some(KeptPins::new(Known::open(&paths.certificates())?));
         refuse_clash(file.as_deref(), &config, &what)?;
         servers.extend(read_added(&what.servers, &secrets)?);
         keepers._writer = Some(writer);
@@ -109,7 +113,20 @@ pub(super) fn open(
     let boot = format!("{:08x}", rand::random::<u32>());
     // One that is not there yet may be there at a reload.
     let file = (!options.simulated).then(|| file.unwrap_or_else(|| paths.config.clone()));
-    Ok(Opened { config, tokens, board, boot, instance, servers, remembered, store, kept, keepers, file })
+    Ok(Opened {
+        config,
+        tokens,
+        board,
+        boot,
+        instance,
+        servers,
+        remembered,
+        store,
+        kept,
+        pins,
+        keepers,
+        file,
+    })
 }
 
 impl Opened {
@@ -142,7 +159,9 @@ impl Opened {
         });
         let seed = OfficeSeed {
             instance: self.instance,
-            network: Rc::new(Sockets::default()),
+            network: Rc::new(
+                self.pins.clone().map_or_else(Sockets::default, |pins| Sockets::new(Arc::new(pins))),
+            ),
             board: Arc::clone(&self.board),
             journal: journal.clone(),
             store: self.store.clone(),
@@ -160,7 +179,7 @@ impl Opened {
         let (instance, board) = (self.instance, Arc::clone(&self.board));
         let reloader =
             self.file.map(|file| Reloader::new(file, instance, Arc::clone(&counter), board, holds));
-        let control = Arc::new(Keeping::new(counter, self.store, self.kept));
+        let control = Arc::new(Keeping::new(counter, self.store, self.kept, self.pins));
         let fleet = Fleet { control, board: self.board, journal };
         Ok(Started { fleet, kernel, keepers: self.keepers, reloader })
     }

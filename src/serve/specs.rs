@@ -53,6 +53,12 @@ fn one_server(name: &ServerName, server: &Server, base: &Path, env: Env<'_>) -> 
         settings.auth.insert(key.clone(), adapter::Secret::new(secret.expose()));
     }
     settings.set = server.set.iter().map(|(key, text)| (key.clone(), text.0.clone())).collect();
+    // A path in a file is relative to that file.
+    if let Some(file) = settings.set.get("tls").and_then(|tls| tls.strip_prefix("ca:")) {
+        let path = base.join(file);
+        let path = std::path::absolute(&path).unwrap_or(path);
+        settings.set.insert("tls".to_owned(), format!("ca:{}", path.display()));
+    }
     Ok(ServerSpec {
         name: name.clone(),
         kind: server.kind,

@@ -177,6 +177,7 @@ pub fn server(name: &str, state: ServerState, calls: u32) -> ServerView {
         load: ifbus_call::Load::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: Vec::new(),
+        certificates: Vec::new(),
     }
 }
 

@@ -23,6 +23,7 @@ mod setup;
 mod stopping;
 mod streams;
 mod target;
+mod tls;
 mod witnesses;
 mod words;
 
@@ -55,6 +56,7 @@ const THEMES: &[&[Test]] = &[
     exits::TESTS,
     canary::TESTS,
     stopping::TESTS,
+    tls::TESTS,
     demo::TESTS,
     json::TESTS,
     points::TESTS,

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use ifbus_call::{Boot, Epoch, Event, Interface, Nanos, Order, Outcome, Seen};
 
+use crate::trust::Trust;
+
 /// A server, as whoever drives it sees it.
 pub trait Adapter {
     /// Takes one input. `now` never goes back.
@@ -162,6 +164,8 @@ pub enum Endpoint {
         host: String,
         /// Port.
         port: u16,
+        /// TLS, and what is asked of the peer; clear text if nothing.
+        tls: Option<Trust>,
     },
     /// A UDP socket connected to one peer: each message is a datagram.
     Udp {
@@ -182,6 +186,8 @@ pub enum Endpoint {
         basic: Option<(String, Secret)>,
         /// The largest message taken, in bytes.
         message_max: usize,
+        /// TLS, and what is asked of the peer; clear text if nothing.
+        tls: Option<Trust>,
     },
 }
 
@@ -204,6 +210,8 @@ pub struct HttpRequest {
     pub within: Duration,
     /// The largest body taken, in bytes.
     pub reply_max: usize,
+    /// TLS, and what is asked of the peer; clear text if nothing.
+    pub tls: Option<Trust>,
 }
 
 /// The answer to a request.
@@ -233,6 +241,9 @@ pub enum LinkError {
     /// No answer in time.
     #[error("no answer in time")]
     TimedOut,
+    /// TLS did not come about: the peer does not speak it, or is not who it should be. Nothing of ours was said.
+    #[error("{0}")]
+    Tls(String),
     /// A WebSocket handshake was answered by this status.
     #[error("http status {0}")]
     Status(u16),

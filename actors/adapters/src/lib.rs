@@ -8,8 +8,10 @@ pub mod adapter;
 pub mod asterisk;
 pub mod fuzz;
 pub mod settings;
+pub mod trust;
 pub mod wire_format;
 
 pub use adapter::{Adapter, Input, Output};
 pub use asterisk::Asterisk;
 pub use settings::{BadSetting, Settings, check};
+pub use trust::{Fingerprint, Trust};

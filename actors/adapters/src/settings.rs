@@ -52,12 +52,14 @@ pub fn check(
     }
 }
 
-/// The management port of a kind that nobody said anything about.
+/// The management port of a server: what the operator said, or the kind's own default.
 #[must_use]
-pub const fn default_port(kind: Kind) -> u16 {
-    match kind {
+pub fn port_of(kind: Kind, settings: &Settings) -> u16 {
+    let is_tls = settings.set.get("tls").is_some_and(|tls| tls != "off");
+    settings.port.unwrap_or(match kind {
+        Kind::Asterisk if is_tls => 5039,
         Kind::Asterisk => 5038,
-    }
+    })
 }
 
 /// The keys a kind takes, for help texts, completion and the schema.
@@ -93,6 +95,7 @@ fn asterisk_setting(bad: &asterisk::options::BadOptions) -> BadSetting {
         BadOptions::Port { key, .. } | BadOptions::Template { key, .. } => (*key).to_owned(),
         BadOptions::UnknownKey(key) => key.clone(),
         BadOptions::Sip(_) => "sip".to_owned(),
+        BadOptions::Tls(_) => "tls".to_owned(),
     };
     BadSetting { key, why: bad.to_string() }
 }

@@ -250,6 +250,22 @@ pub struct ServerView {
     pub link: LinkView,
     /// What the operator should know.
     pub warnings: Vec<WarningView>,
+    /// The certificates it showed on its links; none without TLS.
+    pub certificates: Vec<CertificateView>,
+}
+
+/// A certificate of a server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CertificateView {
+    /// Where it was shown: `host:port`.
+    pub at: String,
+    /// Its SHA-256, 64 hexadecimal digits.
+    pub sha256: String,
+    /// Why it is trusted: `authority`, `pinned` or `first-use`.
+    pub trusted: String,
+    /// When it expires.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The life of the links to a server.

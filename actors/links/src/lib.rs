@@ -11,17 +11,21 @@ pub mod simulated;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 mod udp;
 mod websocket;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use ifbus_adapters::Trust;
 use ifbus_adapters::adapter::{Endpoint, HttpRequest, LinkError, LinkId, RequestId};
 use tokio::task::{AbortHandle, spawn_local};
 
-pub use network::{Link, Network, Pending, Report, Sink};
+pub use network::{Certificate, Link, Network, Pending, Report, Sink, Trusted};
 
 use outbox::{Outbox, outbox};
+use tls::{Fleeting, Pins, Tls};
 
 /// How long a connection may take to come up. A host that is switched off answers nothing at all.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -31,23 +35,50 @@ const READ_BYTES: usize = 64 * 1024;
 const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Real sockets on the thread they are used from, which must run an actix system or a tokio `LocalSet`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sockets {
-    http: http::Client,
+    http: http::Clients,
+    pins: Arc<dyn Pins>,
+}
+
+impl Default for Sockets {
+    /// Certificates trusted at first use are forgotten with it.
+    fn default() -> Self {
+        Self::new(Arc::new(Fleeting::default()))
+    }
+}
+
+impl Sockets {
+    /// Sockets that ask `pins` about certificates trusted at first use.
+    #[must_use]
+    pub fn new(pins: Arc<dyn Pins>) -> Self {
+        Self { http: http::Clients::default(), pins }
+    }
 }
 
 impl Network for Sockets {
     fn open(&self, id: LinkId, endpoint: Endpoint, sink: Sink) -> Box<dyn Link> {
         let (outbox, mail) = outbox(WAITING_BYTES_MAX);
-        let client = self.http.clone();
+        let (clients, pins) = (self.http.clone(), Arc::clone(&self.pins));
         let task = spawn_local(async move {
+            let secured = |trust: &Option<Trust>, host: &str, port| {
+                trust.as_ref().map(|trust| Tls::new(trust, host, port, pins)).transpose()
+            };
             let why = match endpoint {
-                Endpoint::Tcp { host, port } => stream::run(id, &host, port, mail, &sink).await,
+                Endpoint::Tcp { host, port, tls } => match secured(&tls, &host, port) {
+                    Ok(tls) => stream::run(id, &host, port, tls, mail, &sink).await,
+                    Err(why) => why,
+                },
                 Endpoint::Udp { host, port } => udp::run(id, &host, port, mail, &sink).await,
-                Endpoint::WebSocket { host, port, path, basic, message_max } => {
-                    let to =
-                        websocket::To { host: &host, port, path: &path, basic: basic.as_ref(), message_max };
-                    websocket::run(id, &client, to, mail, &sink).await
+                Endpoint::WebSocket { host, port, path, basic, message_max, tls } => {
+                    match secured(&tls, &host, port) {
+                        Ok(tls) => {
+                            let (host, path, basic) = (&*host, &*path, basic.as_ref());
+                            let to = websocket::To { host, port, path, basic, message_max, tls };
+                            websocket::run(id, &clients, to, mail, &sink).await
+                        }
+                        Err(why) => why,
+                    }
                 }
             };
             sink(Report::Closed(id, why));
@@ -56,9 +87,12 @@ impl Network for Sockets {
     }
 
     fn request(&self, id: RequestId, http: HttpRequest, sink: Sink) -> Box<dyn Pending> {
-        let client = self.http.clone();
+        let (clients, pins) = (self.http.clone(), Arc::clone(&self.pins));
         let task = spawn_local(async move {
-            let reply = client.ask(http).await;
+            let reply = match clients.of(http.tls.as_ref(), &http.host, http.port, pins) {
+                Ok(client) => client.ask(http).await,
+                Err(why) => Err(why),
+            };
             sink(Report::Http(id, reply));
         });
         Box::new(UnderWay { task: task.abort_handle() })
@@ -99,6 +133,9 @@ impl Drop for UnderWay {
 /// An error of the system in our words.
 fn link_error(error: &std::io::Error) -> LinkError {
     use std::io::ErrorKind;
+    if let Some(tls) = tls::error_of(error) {
+        return tls;
+    }
     match error.kind() {
         ErrorKind::ConnectionRefused => LinkError::Refused,
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => LinkError::Reset,

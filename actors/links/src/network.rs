@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use ifbus_adapters::Fingerprint;
 use ifbus_adapters::adapter::{Endpoint, HttpReply, HttpRequest, LinkError, LinkId, RequestId};
 
 /// A way to reach servers. Lives on one thread.
@@ -30,6 +31,8 @@ pub type Sink = Rc<dyn Fn(Report)>;
 /// What a link or request reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
+    /// The peer of this link showed a certificate that is trusted; comes before [`Report::Opened`].
+    Certificate(LinkId, Certificate),
     /// The link is open.
     Opened(LinkId),
     /// Bytes came; one whole message on a WebSocket or datagram link.
@@ -38,4 +41,28 @@ pub enum Report {
     Closed(LinkId, LinkError),
     /// What came of a request.
     Http(RequestId, Result<HttpReply, LinkError>),
+}
+
+/// A certificate that was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Where it was shown: `host:port`.
+    pub at: String,
+    /// What it is known by.
+    pub sha256: Fingerprint,
+    /// Its last second, since 1970; absent if it does not say so in a known form.
+    pub not_after: Option<i64>,
+    /// Why it is trusted.
+    pub trusted: Trusted,
+}
+
+/// Why a certificate is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trusted {
+    /// An authority of the operator's signed it for this host.
+    Authority,
+    /// The operator named it.
+    Pinned,
+    /// It is the one that was seen first.
+    AtFirstUse,
 }

@@ -14,18 +14,18 @@ use tokio::sync::Notify;
 use crate::{Network, Report, Sink, Sockets};
 
 /// A guard against hanging; every test is done in milliseconds.
-const GUARD: Duration = Duration::from_secs(20);
-const ID: LinkId = LinkId { epoch: Epoch(1), slot: 0 };
+pub(crate) const GUARD: Duration = Duration::from_secs(20);
+pub(crate) const ID: LinkId = LinkId { epoch: Epoch(1), slot: 0 };
 
 /// Keeps what was reported.
 #[derive(Clone, Default)]
-struct Reports {
-    reports: Rc<RefCell<Vec<Report>>>,
+pub(crate) struct Reports {
+    pub(crate) reports: Rc<RefCell<Vec<Report>>>,
     more: Rc<Notify>,
 }
 
 impl Reports {
-    fn sink(&self) -> Sink {
+    pub(crate) fn sink(&self) -> Sink {
         let this = self.clone();
         Rc::new(move |report| {
             this.reports.borrow_mut().push(report);
@@ -33,7 +33,7 @@ impl Reports {
         })
     }
 
-    async fn until<T>(&self, found: impl Fn(&[Report]) -> Option<T>) -> T {
+    pub(crate) async fn until<T>(&self, found: impl Fn(&[Report]) -> Option<T>) -> T {
         let looked = async {
             loop {
                 let more = self.more.notified();
@@ -49,11 +49,11 @@ impl Reports {
             .unwrap_or_else(|_| panic!("not seen in {:?}", reports.borrow()))
     }
 
-    async fn opened(&self) {
+    pub(crate) async fn opened(&self) {
         self.until(|reports| reports.contains(&Report::Opened(ID)).then_some(())).await;
     }
 
-    async fn closed(&self) -> LinkError {
+    pub(crate) async fn closed(&self) -> LinkError {
         self.until(|reports| {
             reports.iter().find_map(|report| match report {
                 Report::Closed(_, why) => Some(why.clone()),
@@ -72,27 +72,27 @@ impl Reports {
         bytes.flatten().collect()
     }
 
-    async fn got(&self, wanted: &[u8]) {
+    pub(crate) async fn got(&self, wanted: &[u8]) {
         self.until(|_| (self.bytes() == wanted).then_some(())).await;
     }
 }
 
-fn run(story: impl Future<Output = ()>) {
+pub(crate) fn run(story: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, story);
 }
 
 fn tcp(port: u16) -> Endpoint {
-    Endpoint::Tcp { host: "127.0.0.1".into(), port }
+    Endpoint::Tcp { host: "127.0.0.1".into(), port, tls: None }
 }
 
-async fn listener() -> (TcpListener, u16) {
+pub(crate) async fn listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, port)
 }
 
-async fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
+pub(crate) async fn read_until(stream: &mut TcpStream, end: &[u8]) -> Vec<u8> {
     let mut got = Vec::new();
     while !got.ends_with(end) {
         let mut byte = [0];
@@ -160,7 +160,7 @@ fn nobody_listening_is_a_refusal() {
 fn a_name_without_an_address_is_no_route_or_a_word_of_the_system() {
     run(async {
         let reports = Reports::default();
-        let endpoint = Endpoint::Tcp { host: "no-such-host.invalid".into(), port: 1 };
+        let endpoint = Endpoint::Tcp { host: "no-such-host.invalid".into(), port: 1, tls: None };
         let _link = Sockets::default().open(ID, endpoint, reports.sink());
         assert!(!reports.closed().await.to_string().is_empty());
     });
@@ -227,7 +227,7 @@ fn a_datagram_stays_one_message() {
     });
 }
 
-fn request(port: u16, reply_max: usize) -> HttpRequest {
+pub(crate) fn request(port: u16, reply_max: usize) -> HttpRequest {
     HttpRequest {
         method: "PUT",
         host: "127.0.0.1".into(),
@@ -237,12 +237,13 @@ fn request(port: u16, reply_max: usize) -> HttpRequest {
         body: Some(("application/json", b"{}".to_vec())),
         within: GUARD,
         reply_max,
+        tls: None,
     }
 }
 
-const REQUEST: RequestId = RequestId { epoch: Epoch(1), number: 7 };
+pub(crate) const REQUEST: RequestId = RequestId { epoch: Epoch(1), number: 7 };
 
-async fn reply_of(reports: &Reports) -> Result<ifbus_adapters::adapter::HttpReply, LinkError> {
+pub(crate) async fn reply_of(reports: &Reports) -> Result<ifbus_adapters::adapter::HttpReply, LinkError> {
     reports
         .until(|reports| {
             reports.iter().find_map(|report| match report {
@@ -294,6 +295,7 @@ fn a_websocket_that_is_refused_tells_the_status() {
             path: "/ari/events?app=x".into(),
             basic: None,
             message_max: 1000,
+            tls: None,
         };
         let _link = Sockets::default().open(ID, endpoint, reports.sink());
         let (mut peer, _) = listener.accept().await.unwrap();

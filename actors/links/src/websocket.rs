@@ -6,9 +6,10 @@ use futures_util::{SinkExt, StreamExt};
 use ifbus_adapters::adapter::{LinkError, LinkId, Secret};
 use tokio::time::timeout;
 
-use crate::http::{Client, HANDSHAKE_WITHIN, of_websocket};
+use crate::http::{Clients, HANDSHAKE_WITHIN, of_websocket};
 use crate::outbox::Mail;
-use crate::{Report, Sink, in_url};
+use crate::tls::Tls;
+use crate::{Report, Sink};
 
 /// Where it leads.
 pub(crate) struct To<'a> {
@@ -17,12 +18,12 @@ pub(crate) struct To<'a> {
     pub(crate) path: &'a str,
     pub(crate) basic: Option<&'a (String, Secret)>,
     pub(crate) message_max: usize,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// Runs the WebSocket to its end and says why it ended.
-pub(crate) async fn run(id: LinkId, client: &Client, to: To<'_>, mut mail: Mail, sink: &Sink) -> LinkError {
-    let url = format!("http://{}:{}{}", in_url(to.host), to.port, to.path);
-    let mut request = client.websocket(&url, to.message_max);
+pub(crate) async fn run(id: LinkId, clients: &Clients, to: To<'_>, mut mail: Mail, sink: &Sink) -> LinkError {
+    let mut request = clients.websocket(to.tls.as_ref(), to.host, to.port, to.path, to.message_max);
     if let Some((user, password)) = to.basic {
         request = request.basic_auth(user, Some(password.expose()));
     }
@@ -31,6 +32,9 @@ pub(crate) async fn run(id: LinkId, client: &Client, to: To<'_>, mut mail: Mail,
         Ok(Err(error)) => return of_websocket(&error),
         Err(_) => return LinkError::TimedOut,
     };
+    if let Some(certificate) = to.tls.and_then(|tls| tls.certificate()) {
+        sink(Report::Certificate(id, certificate));
+    }
     sink(Report::Opened(id));
     let mut parts = Parts { whole: Vec::new(), max: to.message_max };
     loop {

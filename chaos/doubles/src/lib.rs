@@ -12,3 +12,5 @@ mod digest;
 pub mod phone;
 mod random;
 pub mod socket;
+#[cfg(feature = "tls")]
+pub mod tls;

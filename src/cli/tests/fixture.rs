@@ -88,5 +88,6 @@ pub(super) fn server(name: &str, state: ServerState) -> ServerView {
         load: ifbus_call::Load::default(),
         link: LinkView { epoch: 1, up_since: (state != ServerState::Down).then(|| before(3 * 86_400)) },
         warnings: Vec::new(),
+        certificates: Vec::new(),
     }
 }

@@ -377,6 +377,7 @@ fn server(called: &str) -> ServerView {
         load: Default::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: Vec::new(),
+        certificates: Vec::new(),
     }
 }
 

@@ -61,3 +61,14 @@ fn tokens_are_our_own_and_those_of_the_file_unless_they_could_be_guessed() {
         assert_eq!(of(weak).unwrap_err(), NoSecret::Weak { key: "tokens.t.secret".to_owned() }, "{weak}");
     }
 }
+
+#[test]
+fn a_file_of_authorities_is_found_beside_the_configuration() {
+    for (written, found) in
+        [("ca:tls/ca.pem", "ca:/etc/ifbus/tls/ca.pem"), ("ca:/ca.pem", "ca:/ca.pem"), ("pin", "pin")]
+    {
+        let text = format!("[servers.a]\nkind = \"asterisk\"\nhost = \"h\"\nset = {{ tls = \"{written}\" }}");
+        let spec = servers(&config(&text), Path::new("/etc/ifbus"), &env).unwrap().remove(0);
+        assert_eq!(spec.settings.set["tls"], found);
+    }
+}

@@ -10,6 +10,7 @@ use ifbus_call::{Finding, Interface, Nanos, Verdict};
 
 use super::flight::{Purpose, Timer, Work};
 use super::machine::{Asterisk, COMMANDS, Request, SILENT_MAX, WATCH};
+use super::options::Tls;
 use super::probe::Part;
 use crate::adapter::{DownReason, HttpReply, LinkError, Ticket};
 use crate::wire_format::ami::Message;
@@ -111,12 +112,12 @@ impl Asterisk {
             Some(hole) => finding("version", Verdict::Warn, format!("{version}: {hole}"), "update Asterisk"),
             None => finding("version", Verdict::Ok, version, ""),
         }];
-        if !self.options.is_loopback() {
+        if self.options.tls == Tls::Off && !self.options.is_loopback() {
             findings.push(finding(
                 "management",
                 Verdict::Warn,
                 "the link is clear text off this host".to_owned(),
-                "keep AMI and ARI on an internal network that nobody else reads",
+                "set tls=pin, or keep AMI and ARI on an internal network that nobody else reads",
             ));
         }
         if self.life.boot_untold {

@@ -9,6 +9,7 @@ use ifbus_call::{Boot, Interface};
 
 use super::flight::{Purpose, Timer};
 use super::machine::{Asterisk, COMMANDS, Link, Phase, Request, SILENT_MAX, STREAM, Stream, TONES, WATCH};
+use super::options::Tls;
 use crate::adapter::{DownReason, Endpoint, HttpReply, HttpRequest, LinkError, Output, Ready};
 use crate::wire_format::ami::{Field, Message};
 use crate::wire_format::{ari, md5};
@@ -62,11 +63,18 @@ impl Asterisk {
             .expect("it has no value from outside");
     }
 
-    /// A server that knows no challenge gets the secret in clear text, as it wants.
+    /// A server that knows no challenge gets the secret itself, but only where nobody else can read it: whoever stands
+    /// between would say that it knows none.
     pub(super) fn challenged(&mut self, slot: u8, message: &Message<'_>) {
+        let challenge = message.only("Challenge");
+        if challenge.is_none() && self.options.tls == Tls::Off && !self.options.is_loopback() {
+            let why =
+                "it offers no challenge, and the secret is not sent in clear text; set tls=pin".to_owned();
+            return self.down(Interface::Management, DownReason::LoginRefused(why));
+        }
         let (id, action) = self.action("Login");
         let action = action.with("Username", &self.options.user);
-        let action = match message.only("Challenge") {
+        let action = match challenge {
             Some(challenge) => action
                 .with("AuthType", "MD5")
                 .with("Key", md5::hex(format!("{challenge}{}", self.options.secret.expose()).as_bytes())),
@@ -210,6 +218,7 @@ impl Asterisk {
             path: format!("/ari/events?app=ifbus-{}&subscribeAll=true", self.instance),
             basic: Some((ari.user, ari.secret)),
             message_max: STREAM_MESSAGE_MAX,
+            tls: self.options.tls.trust(&self.server),
         };
         self.open(STREAM, endpoint);
     }
@@ -245,6 +254,7 @@ impl Asterisk {
             body: body.map(|body| ("application/json", body)),
             within: Duration::from_secs(2),
             reply_max: 64 * 1024,
+            tls: self.options.tls.trust(&self.server),
         })
     }
 
@@ -315,6 +325,10 @@ impl Asterisk {
             let reason = self.lost(error);
             self.down(Interface::Events, reason);
             return;
+        }
+        // Somebody else at that port: going on by AMI would let him choose the weaker way.
+        if matches!(error, LinkError::Tls(_)) {
+            return self.down(Interface::Events, DownReason::Unreachable(error));
         }
         self.life.stream = Stream::Off;
         self.life.timers.disarm(Timer::Stream);

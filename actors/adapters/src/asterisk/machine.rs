@@ -185,7 +185,11 @@ impl Asterisk {
     }
 
     pub(super) fn open_session(&mut self, slot: u8) {
-        let endpoint = Endpoint::Tcp { host: self.options.host.clone(), port: self.options.port };
+        let endpoint = Endpoint::Tcp {
+            host: self.options.host.clone(),
+            port: self.options.port,
+            tls: self.options.tls.trust(&self.server),
+        };
         *self.session(slot) = Session { link: Link::Opening, ..Session::default() };
         self.open(slot, endpoint);
     }

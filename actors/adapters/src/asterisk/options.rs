@@ -5,10 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use ifbus_call::ServerName;
 use ifbus_call::address::Form;
 
 use super::template::{BadTemplate, Template};
 use crate::adapter::Secret;
+use crate::trust::{Fingerprint, Trust};
+
+/// The longest path a system takes.
+const PATH_MAX: usize = 4096;
 
 /// One setting of a kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +35,14 @@ pub struct Key {
 /// Every setting of an Asterisk.
 pub const KEYS: &[Key] = &[
     key("host", "name or address of the server", "", "there is nothing to guess").required(),
-    key("port", "port of the manager interface (AMI)", "5038", "Asterisk's own default"),
+    key("port", "port of the manager interface (AMI)", "5038, with TLS 5039", "Asterisk's own defaults"),
     key("user", "AMI user", "ifbus", "the name `ifbus setup asterisk` prints"),
     key("secret", "password of the AMI user", "", "never a default password").required().hidden(),
     key(
         "ari_port",
         "port of the HTTP interface with ARI; 0 = AMI alone",
-        "8088",
-        "Asterisk's own default; ARI's event \
+        "8088, with TLS 8089",
+        "Asterisk's own defaults; ARI's event \
          stream cannot be forged by a caller, AMI's can",
     ),
     key("ari_user", "ARI user", "the AMI user", "one name for both is what setup prints"),
@@ -48,6 +53,12 @@ pub const KEYS: &[Key] = &[
         "one secret for both is what setup prints",
     )
     .hidden(),
+    key(
+        "tls",
+        "how AMI and ARI prove who they are: off, pin, pin:SHA256 or ca:FILE",
+        "off",
+        "as Asterisk installs itself; off this machine clear text is warned of",
+    ),
     key("context", "dialplan context that holds the five waiting places", "ifbus", "the one setup prints"),
     key(
         "dial_extension",
@@ -122,6 +133,12 @@ pub enum BadOptions {
         /// What is wrong with it.
         why: BadTemplate,
     },
+    /// No way to trust a certificate.
+    #[error(
+        "`tls` is off, pin (the first certificate seen), pin:SHA256 (64 hexadecimal digits) or ca:FILE \
+         (an absolute path to PEM), not `{0}`"
+    )]
+    Tls(String),
     /// Neither `host:port` nor `off`.
     #[error("`sip` is host:port or off, not `{0}`")]
     Sip(String),
@@ -134,6 +151,8 @@ pub struct Options {
     pub host: String,
     /// Port of AMI.
     pub port: u16,
+    /// Whether AMI and ARI are TLS, and what is asked of their certificate.
+    pub tls: Tls,
     /// AMI user.
     pub user: String,
     /// Its password.
@@ -150,6 +169,41 @@ pub struct Options {
     pub dial_uri: Option<Template>,
     /// Where SIP is asked for a sign of life.
     pub sip: Option<(String, u16)>,
+}
+
+/// Whether the links are TLS, and how the server proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Clear text.
+    Off,
+    /// The first certificate that is seen is trusted from then on.
+    FirstUse,
+    /// This certificate and no other.
+    Pinned(Fingerprint),
+    /// Signed by an authority of this file.
+    Authority(String),
+}
+
+impl Tls {
+    /// What is asked of the certificate of this server.
+    #[must_use]
+    pub fn trust(&self, server: &ServerName) -> Option<Trust> {
+        match self {
+            Self::Off => None,
+            Self::FirstUse => Some(Trust::FirstUse(server.clone())),
+            Self::Pinned(fingerprint) => Some(Trust::Pinned(*fingerprint)),
+            Self::Authority(file) => Some(Trust::Authority(file.clone())),
+        }
+    }
+
+    /// The ports an Asterisk has if nobody said anything: AMI, HTTP.
+    #[must_use]
+    pub const fn ports(&self) -> (u16, u16) {
+        match self {
+            Self::Off => (5038, 8088),
+            Self::FirstUse | Self::Pinned(_) | Self::Authority(_) => (5039, 8089),
+        }
+    }
 }
 
 /// Where ARI is.
@@ -176,7 +230,9 @@ impl Options {
         let host = required(given, "host")?;
         let user = text(given, "user", "ifbus")?;
         let secret = required(given, "secret")?;
-        let ari = match port(given, "ari_port", 8088, 0)? {
+        let tls = tls(given)?;
+        let (ami_port, http_port) = tls.ports();
+        let ari = match port(given, "ari_port", http_port, 0)? {
             0 => None,
             port => Some(Ari {
                 port,
@@ -185,7 +241,8 @@ impl Options {
             }),
         };
         Ok(Self {
-            port: port(given, "port", 5038, 1)?,
+            port: port(given, "port", ami_port, 1)?,
+            tls,
             context: text(given, "context", "ifbus")?,
             dial_extension: Some(template(given, "dial_extension")?.unwrap_or_else(Template::extension)),
             dial_e164: template(given, "dial_e164")?,
@@ -234,6 +291,21 @@ fn port(
     let Some(value) = given.get(key) else { return Ok(default) };
     let port = value.parse::<u16>().ok().filter(|port| *port >= least);
     port.ok_or_else(|| BadOptions::Port { key, least, given: value.chars().take(20).collect() })
+}
+
+/// The file itself is looked at when a link is opened.
+fn tls(given: &BTreeMap<String, String>) -> Result<Tls, BadOptions> {
+    let Some(value) = given.get("tls") else { return Ok(Tls::Off) };
+    let bad = || BadOptions::Tls(value.chars().filter(|c| !c.is_control()).take(80).collect());
+    let is_path =
+        |file: &str| file.starts_with('/') && file.len() <= PATH_MAX && !file.chars().any(char::is_control);
+    match (value.as_str(), value.split_once(':')) {
+        ("off", _) => Ok(Tls::Off),
+        ("pin", _) => Ok(Tls::FirstUse),
+        (_, Some(("pin", digits))) => digits.parse().map(Tls::Pinned).map_err(|_| bad()),
+        (_, Some(("ca", file))) if is_path(file) => Ok(Tls::Authority(file.to_owned())),
+        _ => Err(bad()),
+    }
 }
 
 fn template(given: &BTreeMap<String, String>, key: &'static str) -> Result<Option<Template>, BadOptions> {

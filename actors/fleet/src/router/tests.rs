@@ -28,6 +28,7 @@ fn server(name: &str, state: ServerState, calls: u32, capacity: u32) -> Arc<Serv
         load: Default::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: vec![],
+        certificates: vec![],
     })
 }
 

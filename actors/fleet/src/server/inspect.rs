@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ifbus_adapters::adapter::DownReason;
+use ifbus_adapters::adapter::{DownReason, LinkError};
 use ifbus_call::{Done, Finding, Nanos, Order, Outcome, Verdict};
 use ifbus_supervision::{Answer, World};
 
@@ -32,13 +32,19 @@ impl Server {
     pub(super) fn cannot_inspect(&mut self, reason: &DownReason, why: &str, now: Nanos) {
         let (name, kind, host) = (&self.spec.name, self.spec.kind, &self.spec.settings.host);
         let port = self.view().port;
-        let reachable = !matches!(reason, DownReason::Unreachable(_));
+        let reachable = !matches!(reason, DownReason::Unreachable(why) if !matches!(why, LinkError::Tls(_)));
         let fix = match reason {
             DownReason::LoginRefused(_) => {
                 format!(
                     "check user and secret: ifbus add sip {name} {kind} --host {host} --auth user=...,secret=prompt"
                 )
             }
+            DownReason::Unreachable(LinkError::Tls(_)) => format!(
+                "who is at {host}:{port}? if the certificate is the right one: ifbus remove sip {name}, then add it again, or set tls=pin:SHA256"
+            ),
+            DownReason::Silent(_) => format!(
+                "a port that waits for TLS is silent like this (tls=pin), and so is a server that is frozen: look at {host}:{port}"
+            ),
             _ => format!("check that {host}:{port} listens and lets this host in: ifbus setup {kind}"),
         };
         let line = |area: &str, verdict, text: &str, fix| Finding {

@@ -11,6 +11,7 @@
 
 mod adopt;
 mod calls;
+mod certificate;
 mod connection;
 mod inspect;
 mod ready;
@@ -43,6 +44,7 @@ use crate::view::{CallView, InterfaceView, ServerState, TestReport};
 pub(crate) use report::close as close_call;
 
 use calls::Entry;
+use certificate::Shown;
 use connection::{Connection, Outgoing};
 
 /// Everything a server's actor needs to be born, also after a panic.
@@ -133,6 +135,8 @@ pub struct Server {
     /// Those who wait for the links to come up, to have them looked at.
     inspections: Vec<(Duration, Answer<TestReport>)>,
     warnings: Vec<Warning>,
+    /// Of this life of the links, by where they were shown.
+    certificates: BTreeMap<String, Shown>,
     interfaces: Vec<InterfaceView>,
     version: Option<String>,
     load: Load,
@@ -244,6 +248,7 @@ impl Behavior for Server {
             condition: ready::Condition::new(),
             inspections: Vec::new(),
             warnings: Vec::new(),
+            certificates: BTreeMap::new(),
             interfaces: Vec::new(),
             version: None,
             load: Load::default(),
@@ -369,6 +374,7 @@ impl Server {
     fn heard(&mut self, report: Report, world: &mut World<Self>) {
         let now = at(world);
         match report {
+            Report::Certificate(_, certificate) => self.shown_certificate(certificate, now),
             Report::Opened(link) => self.adapter.handle(Input::Opened(link), now),
             Report::Bytes(link, bytes) => self.adapter.handle(Input::Bytes(link, &bytes), now),
             Report::Closed(link, why) => {

@@ -122,6 +122,7 @@ impl Server {
         self.epoch = Epoch(self.memory.epoch.fetch_add(1, Ordering::Relaxed) + 1);
         self.condition.state = Life::Beginning;
         self.condition.began = at(world);
+        self.certificates.clear();
         self.adapter.handle(Input::Start(self.epoch), at(world));
     }
 
@@ -215,6 +216,7 @@ impl Server {
                     self.give(Order::ProbeSip, Purpose::ProbeSip, now);
                 }
                 if list {
+                    self.look_at_certificates(now);
                     self.give(Order::List, Purpose::Reconcile(now), now);
                     self.give(Order::Load, Purpose::Load, now);
                 }
@@ -336,11 +338,7 @@ impl Server {
             object: "server".to_owned(),
             kind: self.spec.kind,
             host: self.spec.settings.host.clone(),
-            port: self
-                .spec
-                .settings
-                .port
-                .unwrap_or_else(|| ifbus_adapters::settings::default_port(self.spec.kind)),
+            port: ifbus_adapters::settings::port_of(self.spec.kind, &self.spec.settings),
             origin: self.spec.origin,
             version: self.version.clone(),
             state: self.condition.state(),
@@ -356,7 +354,9 @@ impl Server {
                 .warnings
                 .iter()
                 .map(|warning| WarningView { code: warning.code.to_owned(), text: warning.text.clone() })
+                .chain(self.certificate_warnings())
                 .collect(),
+            certificates: self.certificate_views(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! runs hours in milliseconds; the only chance is the seed. HTTP and WebSocket are spoken for real, byte by byte, so
 //! that a host needs to know nothing but streams.
 //!
-//! Not here: what a host does. See `ifbus-doubles` for hosts.
+//! Not here: TLS; bytes in memory need none. What a host does. See `ifbus-doubles` for hosts.
 
 mod client;
 #[cfg(test)]
@@ -161,9 +161,9 @@ impl Simulated {
 impl Network for Simulated {
     fn open(&self, link: LinkId, endpoint: Endpoint, sink: Sink) -> Box<dyn Link> {
         let (host, port, client) = match endpoint {
-            Endpoint::Tcp { host, port } => (host, port, Client::stream(link)),
+            Endpoint::Tcp { host, port, .. } => (host, port, Client::stream(link)),
             Endpoint::Udp { host, port } => (host, port, Client::datagrams(link)),
-            Endpoint::WebSocket { host, port, path, basic, message_max } => {
+            Endpoint::WebSocket { host, port, path, basic, message_max, .. } => {
                 let client = Client::websocket(link, &host, &path, basic.as_ref(), message_max);
                 (host, port, client)
             }

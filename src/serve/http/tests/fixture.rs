@@ -219,6 +219,7 @@ pub(super) fn server(called: &str, state: ServerState) -> ServerView {
         load: Default::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: Vec::new(),
+        certificates: Vec::new(),
     }
 }
 

@@ -6,8 +6,9 @@ use ifbus_call::order::{Done, Evidence, Verdict};
 use ifbus_call::{Boot, Epoch, Interface, Order, Refused, Why};
 
 use super::rig::{A, B, Rig, dial, native};
-use crate::adapter::{Adapter, DownReason, Input, LinkError, LinkId};
+use crate::adapter::{Adapter, DownReason, Endpoint, Input, LinkError, LinkId, Output};
 use crate::asterisk::machine::{COMMANDS, SIP, STREAM, TONES, WATCH};
+use crate::trust::Trust;
 
 #[test]
 fn it_is_ready_when_it_is_logged_in_and_the_calls_are_listed() {
@@ -99,6 +100,55 @@ fn without_ari_it_goes_on_with_ami_alone_and_says_so() {
     assert_eq!(rig.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["ari_off"]);
     rig.proven(dial(A, "1001"));
     assert!(rig.events.contains(&ifbus_call::Event::Answered(A)));
+}
+
+#[test]
+fn somebody_else_at_the_port_of_ari_is_no_reason_to_go_on_with_the_weaker_way() {
+    let mut rig = Rig::with(true, &[("tls", "pin")]);
+    rig.dead = vec![STREAM];
+    rig.why = LinkError::Tls("certificate changed: expected ab.., got cd..".to_owned());
+    rig.start();
+    assert_eq!(rig.down.len(), 1);
+    assert_eq!(rig.down[0].to_string(), "events: certificate changed: expected ab.., got cd..");
+    assert_eq!(rig.ready.len(), 0);
+}
+
+#[test]
+fn every_link_and_request_of_a_server_with_tls_asks_for_the_same_trust() {
+    let mut rig = Rig::with(true, &[("tls", "pin")]);
+    rig.machine.handle(Input::Start(Epoch(1)), rig.now);
+    let mut asked = Vec::new();
+    let mut fed = false;
+    loop {
+        while let Some(output) = rig.machine.poll() {
+            match output {
+                Output::Open(_, Endpoint::Tcp { tls, port, .. }) => asked.push((port, tls)),
+                Output::Open(_, Endpoint::WebSocket { tls, port, .. }) => asked.push((port, tls)),
+                Output::Http(_, request) => asked.push((request.port, request.tls)),
+                _ => {}
+            }
+        }
+        if std::mem::replace(&mut fed, true) {
+            break;
+        }
+        rig.machine.handle(Input::Opened(LinkId { epoch: Epoch(1), slot: STREAM }), rig.now);
+    }
+    let trust = Some(Trust::FirstUse("pbx".parse().expect("a name")));
+    assert_eq!(asked, [5039, 5039, 8089, 8089].map(|port| (port, trust.clone())));
+}
+
+#[test]
+fn a_peer_without_a_challenge_gets_the_secret_where_nobody_else_can_read_it_and_nowhere_else() {
+    for (host, tls, given) in
+        [("127.0.0.1", "off", true), ("192.0.2.10", "pin", true), ("192.0.2.10", "off", false)]
+    {
+        let mut rig = Rig::with(false, &[("ari_port", "0"), ("host", host), ("tls", tls)]);
+        rig.server.refuses.insert("Challenge", "Invalid/unknown command");
+        rig.start();
+        let told = rig.sent.iter().any(|(_, text)| text.contains("Secret: ifbus-secret"));
+        assert_eq!(told, given, "{host} {tls}");
+        assert_eq!(rig.ready.len(), usize::from(given), "{host} {tls}: {:?}", rig.down);
+    }
 }
 
 #[test]

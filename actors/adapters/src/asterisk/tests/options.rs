@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::asterisk::options::{BadOptions, KEYS, Options};
+use crate::asterisk::options::{BadOptions, KEYS, Options, Tls};
 use crate::asterisk::template::{BadTemplate, CHANNEL_MAX, Template};
 
 fn given(more: &[(&str, &str)]) -> Result<Options, BadOptions> {
@@ -29,7 +29,7 @@ fn host_and_secret_are_enough() {
 fn every_key_of_the_table_is_taken_and_no_other() {
     for key in KEYS {
         let value = match key.name {
-            "sip" => "off",
+            "sip" | "tls" => "off",
             name if name.ends_with("port") => "99",
             name if name.starts_with("dial") => "PJSIP/{n}@trunk",
             _ => "value",
@@ -37,7 +37,7 @@ fn every_key_of_the_table_is_taken_and_no_other() {
         assert!(given(&[(key.name, value)]).is_ok(), "{}", key.name);
         assert!(!key.meaning.is_empty() && !key.reason.is_empty(), "{}", key.name);
     }
-    assert_eq!(given(&[("tls", "pin")]), Err(BadOptions::UnknownKey("tls".to_owned())));
+    assert_eq!(given(&[("tsl", "pin")]), Err(BadOptions::UnknownKey("tsl".to_owned())));
 }
 
 #[test]
@@ -55,6 +55,46 @@ fn what_is_missing_or_wrong_is_named() {
         given(&[("sip", "[2001:db8::1]:5070")]).expect("an address").sip,
         Some(("2001:db8::1".into(), 5070))
     );
+}
+
+#[test]
+fn tls_says_what_is_trusted_and_moves_the_ports() {
+    let digits = "ab".repeat(32);
+    let colons = vec!["AB"; 32].join(":");
+    let pinned = Tls::Pinned(digits.parse().expect("64 digits"));
+    for (text, tls) in [
+        ("off", Tls::Off),
+        ("pin", Tls::FirstUse),
+        (&*format!("pin:{digits}"), pinned.clone()),
+        (&*format!("pin:{colons}"), pinned),
+        ("ca:/etc/ifbus/ca.pem", Tls::Authority("/etc/ifbus/ca.pem".to_owned())),
+    ] {
+        let options = given(&[("tls", text)]).expect(text);
+        let ports = if text == "off" { (5038, 8088) } else { (5039, 8089) };
+        assert_eq!((options.port, options.ari.expect("it is on").port), ports, "{text}");
+        assert_eq!(options.tls, tls, "{text}");
+    }
+    let both = given(&[("tls", "pin"), ("port", "5999"), ("ari_port", "0")]).expect("sound");
+    assert_eq!((both.port, both.ari), (5999, None));
+    let long = format!("pin:{}", "a".repeat(65));
+    for text in [
+        "",
+        "on",
+        "PIN",
+        "pin:",
+        "pin:abc",
+        &long,
+        "pin:é",
+        "ca:",
+        "ca:ca.pem",
+        "ca:/a\nb",
+        "off:",
+        "pin:\r\n",
+    ] {
+        let refused = given(&[("tls", text)]).expect_err(text);
+        assert!(matches!(refused, BadOptions::Tls(_)), "{text:?}");
+        assert!(!refused.to_string().chars().any(char::is_control), "{text:?}");
+    }
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub(super) struct Rig {
     pub(super) closed: Vec<u8>,
     /// Links that do not open.
     pub(super) dead: Vec<u8>,
+    /// Why not.
+    pub(super) why: LinkError,
     /// What HTTP requests are answered with.
     pub(super) status: u16,
     /// What the next ones are answered with, before that.
@@ -76,7 +78,11 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(ari: bool) -> Self {
-        let more: &[(&str, &str)] = if ari { &[] } else { &[("ari_port", "0")] };
+        Self::with(ari, if ari { &[] } else { &[("ari_port", "0")] })
+    }
+
+    /// With settings of its own.
+    pub(super) fn with(ari: bool, more: &[(&str, &str)]) -> Self {
         let machine = Asterisk::new(options(more), INSTANCE, "pbx".parse().expect("a name"), 7);
         Self {
             machine,
@@ -92,6 +98,7 @@ impl Rig {
             sent: Vec::new(),
             closed: Vec::new(),
             dead: Vec::new(),
+            why: LinkError::Refused,
             status: 200,
             replies: VecDeque::new(),
             echo: true,
@@ -226,7 +233,7 @@ impl Rig {
 
     fn opened(&mut self, link: LinkId) {
         if self.dead.contains(&link.slot) {
-            return self.machine.handle(Input::Closed(link, LinkError::Refused), self.now);
+            return self.machine.handle(Input::Closed(link, self.why.clone()), self.now);
         }
         self.machine.handle(Input::Opened(link), self.now);
         if matches!(link.slot, COMMANDS | WATCH | TONES) {
