@@ -119,12 +119,23 @@ pub struct World<'a> {
     pub network: Simulated,
     pub servers: BTreeMap<String, Rc<RefCell<Pbx>>>,
     pub fleet: Fleet,
+    store: Store,
     office: ActorAddress<Office>,
     lives: u32,
 }
 
 /// Lives through a story with these servers, all connected.
 pub fn run<T>(seed: u64, names: &[&str], story: impl AsyncFnOnce(&mut World<'_>) -> T) -> T {
+    run_with(seed, names, Store::forgetful(), story)
+}
+
+/// The same with a store.
+pub fn run_with<T>(
+    seed: u64,
+    names: &[&str],
+    store: Store,
+    story: impl AsyncFnOnce(&mut World<'_>) -> T,
+) -> T {
     Universe::run(seed, async |universe| {
         let network = Simulated::new(LATENCY);
         let mut servers = BTreeMap::new();
@@ -136,8 +147,8 @@ pub fn run<T>(seed: u64, names: &[&str], story: impl AsyncFnOnce(&mut World<'_>)
             network.put(name, pbx.clone());
             servers.insert((*name).to_owned(), pbx);
         }
-        let (office, fleet) = open(universe, &network, names, BTreeMap::new(), 0).await;
-        let mut world = World { universe, network, servers, fleet, office, lives: 0 };
+        let (office, fleet) = open(universe, &network, names, &store, BTreeMap::new(), 0).await;
+        let mut world = World { universe, network, servers, fleet, store, office, lives: 0 };
         for name in names {
             world.until(&format!("{name} is up"), |world| world.state(name) == ServerState::Up).await;
         }
@@ -178,6 +189,7 @@ async fn open(
     universe: &Universe,
     network: &Simulated,
     names: &[&str],
+    store: &Store,
     goals: BTreeMap<CallId, Goal>,
     life: u32,
 ) -> (ActorAddress<Office>, Fleet) {
@@ -193,7 +205,7 @@ async fn open(
         network: Rc::new(network.clone()),
         board: Arc::clone(&board),
         journal: journal.clone(),
-        store: Store::forgetful(),
+        store: store.clone(),
         clock: Clock::new("2026-11-24T08:00:00Z".parse().expect("a time")),
         roster: Arc::clone(&roster),
         meter: Arc::new(ifbus_fleet::NoMeter),
@@ -272,7 +284,8 @@ impl World<'_> {
         self.office.stopped().await;
         self.lives += 1;
         let names: Vec<&str> = self.servers.keys().map(String::as_str).collect();
-        let (office, fleet) = open(self.universe, &self.network, &names, goals, self.lives).await;
+        let (office, fleet) =
+            open(self.universe, &self.network, &names, &self.store, goals, self.lives).await;
         (self.office, self.fleet) = (office, fleet);
     }
 

@@ -1,5 +1,7 @@
 //! Links against sockets of the test's own on loopback.
 
+mod hostile;
+
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;

@@ -96,7 +96,10 @@ impl Asterisk {
         if self.by_stream() {
             let request = self.marker_request(marker)?;
             self.request(Request::Marker(Some(ticket)), request);
-            self.life.timers.arm(Timer::Stream, self.now + SILENT_MAX);
+            // From the first question that was not answered: each later one would put the end off.
+            if !self.life.timers.is_armed(Timer::Stream) {
+                self.life.timers.arm(Timer::Stream, self.now + SILENT_MAX);
+            }
             return None;
         }
         let (id, action) = self.action("UserEvent");

@@ -16,8 +16,6 @@ impl Asterisk {
         if matches!(self.session(slot).link, Link::Closed | Link::Opening) {
             return;
         }
-        self.session(slot).heard = self.now;
-        self.life.timers.disarm(Timer::Silent(slot));
         let mut decoder = std::mem::take(&mut self.session(slot).decoder);
         decoder.push(bytes);
         let epoch = self.epoch;
@@ -52,6 +50,11 @@ impl Asterisk {
     fn message(&mut self, slot: u8, message: &Message<'_>) {
         let id = message.get(Field::ActionId).filter(|id| id.len() == 32).and_then(names::hexadecimal);
         let asked = id.filter(|id| self.life.asked.get(id).is_some_and(|asked| asked.slot == slot));
+        // Noise is no sign of life, and a flood of it must not hide that nothing is answered.
+        if asked.is_some() {
+            self.session(slot).heard = self.now;
+            self.life.timers.disarm(Timer::Silent(slot));
+        }
         match (message.kind(), asked) {
             _ if looks_forged(message) => self.forged(message),
             (Kind::Response, Some(id)) => self.response(id, message),

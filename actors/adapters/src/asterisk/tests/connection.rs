@@ -103,6 +103,30 @@ fn without_ari_it_goes_on_with_ami_alone_and_says_so() {
 }
 
 #[test]
+fn noise_does_not_hide_that_nothing_is_answered() {
+    let mut rig = Rig::ready(true);
+    rig.server.deaf = vec!["Ping"];
+    for _ in 0..11 {
+        rig.give(Order::Probe);
+        rig.feed(WATCH, b"Event: TestEvent\r\nState: x\r\n\r\n");
+        rig.feed(COMMANDS, b"HTTP/1.1 200 OK\r\n\r\nResponse: Success\r\nActionID: 7\r\n\r\n");
+        rig.advance(Duration::from_secs(1));
+    }
+    assert_eq!(rig.down[0].reason, DownReason::Silent(Duration::from_secs(10)));
+}
+
+#[test]
+fn a_stream_that_falls_silent_is_given_up_although_it_is_asked_each_second() {
+    let mut rig = Rig::ready(true);
+    rig.echo = false;
+    for _ in 0..11 {
+        rig.give(Order::Probe);
+        rig.advance(Duration::from_secs(1));
+    }
+    assert_eq!(rig.down[0].to_string(), "events: silent for 10s");
+}
+
+#[test]
 fn somebody_else_at_the_port_of_ari_is_no_reason_to_go_on_with_the_weaker_way() {
     let mut rig = Rig::with(true, &[("tls", "pin")]);
     rig.dead = vec![STREAM];
