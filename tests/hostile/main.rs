@@ -13,6 +13,7 @@ mod after_login;
 mod at_the_door;
 mod mischief;
 mod our_own_side;
+mod pitfalls;
 mod stream;
 #[allow(dead_code, reason = "the stage of the simulations, not all of which is used here")]
 #[path = "../sim/world.rs"]

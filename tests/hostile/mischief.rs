@@ -37,6 +37,10 @@ pub struct Peer {
     now: Duration,
     /// Bytes said to each connection that was taken.
     pub said: BTreeMap<u64, usize>,
+    /// Everything we said to its manager port.
+    pub heard: Vec<u8>,
+    /// How often somebody connected to its manager port.
+    pub connected: usize,
 }
 
 /// The peer, as a test holds it.
@@ -58,6 +62,8 @@ impl<'a, 'u> Handle<'a, 'u> {
             out: VecDeque::new(),
             now: Duration::ZERO,
             said: BTreeMap::new(),
+            heard: Vec::new(),
+            connected: 0,
         }));
         world.network.put(name, peer.clone());
         let handle = Self { world, name, peer };
@@ -156,6 +162,7 @@ impl Host for Peer {
     fn opened(&mut self, connection: u64, port: u16, now: Duration) -> bool {
         self.now = now;
         self.ports.insert(connection, port);
+        self.connected += usize::from(port == AMI);
         if !self.takes(port) {
             return self.inside.borrow_mut().opened(connection, port, now);
         }
@@ -177,6 +184,9 @@ impl Host for Peer {
 
     fn bytes(&mut self, connection: u64, bytes: Vec<u8>, now: Duration) {
         self.now = now;
+        if self.ports.get(&connection) == Some(&AMI) {
+            self.heard.extend_from_slice(&bytes);
+        }
         if !self.taken.contains_key(&connection) {
             self.inside.borrow_mut().bytes(connection, bytes, now);
         }

@@ -314,16 +314,37 @@ fn action_key(action: &str) -> &'static str {
     ACTIONS.into_iter().chain(DANGEROUS).find(|known| *known == action).unwrap_or_default()
 }
 
-/// A known hole of a version: a manager user with `originate` could write files through `SET(FILE())`.
-fn hole(version: &str) -> Option<&'static str> {
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse::<u32>().ok());
-    let release = (numbers.next()?, numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    let fixed = match release.0 {
+/// A known hole of a version: a manager user with `originate` could write files through `SET(FILE())`
+/// (CVE-2024-42365, mended in 18.24.2, 20.9.2, 21.4.2 and the certified 18.9-cert11 and 20.7-cert2).
+pub(super) fn hole(version: &str) -> Option<&'static str> {
+    let [major, minor, patch] = numbers(version)?;
+    if let Some((_, certified)) = version.split_once("-cert") {
+        let [number, ..] = numbers(certified).unwrap_or_default();
+        let mended = match (major, minor) {
+            (18, 9) => number >= 11,
+            (20, 7) => number >= 2,
+            (major, minor) => (major, minor) > (20, 7),
+        };
+        return (!mended).then_some(OPEN);
+    }
+    let mended = match major {
         0..18 | 19 => return Some("no longer maintained, CVE-2024-42365 is open"),
         18 => (18, 24, 2),
         20 => (20, 9, 2),
         21 => (21, 4, 2),
         _ => return None,
     };
-    (release < fixed).then_some("CVE-2024-42365 is open")
+    ((major, minor, patch) < mended).then_some(OPEN)
+}
+
+const OPEN: &str = "CVE-2024-42365 is open";
+
+/// The first three numbers of a version, whatever word stands before them; a build from git has none.
+fn numbers(version: &str) -> Option<[u32; 3]> {
+    if version.starts_with("GIT") {
+        return None;
+    }
+    let version = &version[version.find(|c: char| c.is_ascii_digit())?..];
+    let mut parts = version.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
+    Some([parts.next()?, parts.next().unwrap_or(0), parts.next().unwrap_or(0)])
 }

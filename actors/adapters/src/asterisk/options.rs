@@ -225,7 +225,7 @@ impl Options {
     /// The first setting that is missing, unknown or malformed.
     pub fn new(given: &BTreeMap<String, String>) -> Result<Self, BadOptions> {
         if let Some(unknown) = given.keys().find(|name| KEYS.iter().all(|key| key.name != name.as_str())) {
-            return Err(BadOptions::UnknownKey(unknown.clone()));
+            return Err(BadOptions::UnknownKey(shown(unknown, 60)));
         }
         let host = required(given, "host")?;
         let user = text(given, "user", "ifbus")?;
@@ -290,13 +290,18 @@ fn port(
 ) -> Result<u16, BadOptions> {
     let Some(value) = given.get(key) else { return Ok(default) };
     let port = value.parse::<u16>().ok().filter(|port| *port >= least);
-    port.ok_or_else(|| BadOptions::Port { key, least, given: value.chars().take(20).collect() })
+    port.ok_or_else(|| BadOptions::Port { key, least, given: shown(value, 20) })
+}
+
+/// The beginning of a value, so that an error can be printed whatever it holds.
+fn shown(value: &str, most: usize) -> String {
+    value.chars().take(most).flat_map(char::escape_debug).collect()
 }
 
 /// The file itself is looked at when a link is opened.
 fn tls(given: &BTreeMap<String, String>) -> Result<Tls, BadOptions> {
     let Some(value) = given.get("tls") else { return Ok(Tls::Off) };
-    let bad = || BadOptions::Tls(value.chars().filter(|c| !c.is_control()).take(80).collect());
+    let bad = || BadOptions::Tls(shown(value, 80));
     let is_path =
         |file: &str| file.starts_with('/') && file.len() <= PATH_MAX && !file.chars().any(char::is_control);
     match (value.as_str(), value.split_once(':')) {
@@ -318,7 +323,7 @@ fn sip(given: &BTreeMap<String, String>, host: &str) -> Result<Option<(String, u
     if value == "off" {
         return Ok(None);
     }
-    let bad = || BadOptions::Sip(value.chars().take(60).collect());
+    let bad = || BadOptions::Sip(shown(value, 60));
     let (name, port) = value.rsplit_once(':').ok_or_else(bad)?;
     let name = name.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(name);
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_');

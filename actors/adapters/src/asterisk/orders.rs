@@ -195,6 +195,10 @@ impl Asterisk {
     fn drop_leg(&mut self, ticket: Ticket, leg: LegId, cause: Cause) {
         // a leg we do not know may be one of ours all the same: an originate that came late
         let channel = self.channel(leg).unwrap_or_else(|| Native(self.instance, leg).to_string());
+        // `Hangup` alone takes a pattern between slashes, and would end every channel that matches (sheet, section 6)
+        if channel.starts_with('/') {
+            return self.refuse(ticket, unsent("the server would take the name of this leg for a pattern"));
+        }
         let (id, action) = self.action("Hangup");
         let action = action.with("Channel", channel).with("Cause", q850(cause));
         match self.ask(COMMANDS, id, action, Purpose::Command(ticket)) {

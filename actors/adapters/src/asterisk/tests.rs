@@ -6,6 +6,7 @@ mod golden;
 mod hostile;
 mod options;
 mod orders;
+mod pitfalls;
 mod pretend;
 mod replay;
 mod rig;

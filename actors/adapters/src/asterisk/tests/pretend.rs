@@ -27,6 +27,8 @@ pub(super) struct Pretend {
     pub(super) ari: bool,
     /// Whether it carries out orders itself.
     pub(super) acts: bool,
+    /// Whether it says that it has booted, which a user without the right never hears.
+    pub(super) boots: bool,
     /// Actions that get no answer.
     pub(super) deaf: Vec<&'static str>,
     /// Actions that are refused with these words.
@@ -46,6 +48,7 @@ impl Pretend {
             channels: BTreeMap::new(),
             ari,
             acts: true,
+            boots: true,
             deaf: Vec::new(),
             refuses: BTreeMap::new(),
             out: VecDeque::new(),
@@ -86,7 +89,7 @@ impl Pretend {
             "Challenge" => self.success(slot, &id, &[("Challenge", "133931486")]),
             "Login" => {
                 self.success(slot, &id, &[("Message", "Authentication accepted")]);
-                if get("Events").contains("system") {
+                if self.boots && get("Events").contains("system") {
                     self.say(slot, &[("Event", "FullyBooted"), ("Status", "Fully Booted")]);
                 }
             }
