@@ -84,6 +84,12 @@ impl Paths {
         self.data.join("ifbus.db")
     }
 
+    /// The folder of recordings.
+    #[must_use]
+    pub fn recordings(&self) -> PathBuf {
+        self.data.join("recordings")
+    }
+
     /// Where a background orchestrator writes its log.
     #[must_use]
     pub fn log(&self) -> PathBuf {

@@ -134,7 +134,7 @@ impl Add {
                 );
                 Ok(())
             }
-            ServerState::Connecting | ServerState::Suspect => {
+            ServerState::Connecting | ServerState::Suspect | ServerState::Draining | ServerState::Drained => {
                 screen.note_as(Colour::Cyan, "next", "how it goes on: ifbus list sip");
                 Ok(())
             }
@@ -274,7 +274,11 @@ fn number(key: &str, text: &str) -> Result<serde_json::Number, Failure> {
 fn added(server: &ServerView) -> String {
     let version = server.version.as_deref().map(|version| format!(" {}", clean(version))).unwrap_or_default();
     match server.state {
-        ServerState::Up | ServerState::Degraded | ServerState::Suspect => format!(
+        ServerState::Up
+        | ServerState::Degraded
+        | ServerState::Suspect
+        | ServerState::Draining
+        | ServerState::Drained => format!(
             "added {}: {}, {}{version}, {} of ours adopted, {} seen and left alone",
             server.name,
             server.state.as_str(),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use ifbus::serve::http::body::ListBody;
-use ifbus_fleet::view::{ServerState, ServerView};
+use ifbus_call::Inbound;
+use ifbus_fleet::view::{DrainView, ServerState, ServerView};
 use jiff::Timestamp;
 
 use super::errors::Failure;
@@ -67,6 +68,8 @@ pub const fn sign(state: ServerState) -> &'static str {
         ServerState::Up => "●",
         ServerState::Degraded => "◐",
         ServerState::Suspect => "?",
+        ServerState::Draining => "▼",
+        ServerState::Drained => "■",
         ServerState::Down => "×",
     }
 }
@@ -76,7 +79,11 @@ pub const fn colour(state: ServerState) -> Colour {
     match state {
         ServerState::Up => Colour::Green,
         ServerState::Down => Colour::Red,
-        ServerState::Connecting | ServerState::Degraded | ServerState::Suspect => Colour::Yellow,
+        ServerState::Connecting
+        | ServerState::Degraded
+        | ServerState::Suspect
+        | ServerState::Draining
+        | ServerState::Drained => Colour::Yellow,
     }
 }
 
@@ -87,6 +94,7 @@ fn link(server: &ServerView, now: Timestamp) -> String {
 /// Why it stands so, which interface fails, and what else is to be known.
 pub fn note(server: &ServerView) -> String {
     let mut notes: Vec<String> = server.note.iter().cloned().collect();
+    notes.extend(server.drain.as_ref().map(drain));
     let failing = server.interfaces.iter().filter(|interface| !interface.up);
     notes.extend(failing.map(|interface| match &interface.why {
         Some(why) => format!("{}: {why}", interface.interface),
@@ -100,6 +108,19 @@ pub fn note(server: &ServerView) -> String {
     notes.join("; ")
 }
 
+/// Since when a server drains, and whether its telephones can still call.
+pub fn drain(drain: &DrainView) -> String {
+    let since = clock(drain.since);
+    match &drain.inbound {
+        None => format!("draining since {since}, not confirmed by the server yet"),
+        Some(Inbound::Closed) => format!("draining since {since}, inbound closed"),
+        Some(Inbound::Open { need: Some(need) }) => {
+            format!("draining since {since}, inbound open: needs {need}")
+        }
+        Some(Inbound::Open { need: None }) => format!("draining since {since}, inbound open"),
+    }
+}
+
 fn summary(servers: &[ServerView], now: Timestamp) -> String {
     let mut states: BTreeMap<ServerState, usize> = BTreeMap::new();
     for server in servers {
@@ -109,6 +130,8 @@ fn summary(servers: &[ServerView], now: Timestamp) -> String {
         ServerState::Up,
         ServerState::Degraded,
         ServerState::Suspect,
+        ServerState::Draining,
+        ServerState::Drained,
         ServerState::Connecting,
         ServerState::Down,
     ];

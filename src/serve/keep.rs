@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ifbus_adapters::{Settings, adapter};
-use ifbus_call::{CallId, Kind, ServerName, Verb};
+use ifbus_call::{CallId, ConferenceId, Kind, RecordingId, ServerName, Verb};
 use ifbus_config::{Kept, Secret};
+use ifbus_fleet::control::Invitation;
 use ifbus_fleet::store::{Change, Store};
-use ifbus_fleet::view::{CallView, Origin, ServerView, TestReport};
+use ifbus_fleet::view::{CallView, ConferenceView, Origin, RecordingView, ServerView, TestReport};
 use ifbus_fleet::{Acted, Code, Control, PlaceCall, Problem, Reply, ServerSpec};
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +111,34 @@ impl Control for Keeping {
 
     fn act(&self, call: CallId, verb: Verb) -> Reply<Acted> {
         self.inner.act(call, verb)
+    }
+
+    fn record(&self, call: CallId) -> Reply<RecordingView> {
+        self.inner.record(call)
+    }
+
+    fn stop_recording(&self, recording: RecordingId) -> Reply<RecordingView> {
+        self.inner.stop_recording(recording)
+    }
+
+    fn create_conference(&self, id: ConferenceId, server: Option<ServerName>) -> Reply<ConferenceView> {
+        self.inner.create_conference(id, server)
+    }
+
+    fn invite(&self, conference: ConferenceId, invitation: Invitation) -> Reply<CallView> {
+        self.inner.invite(conference, invitation)
+    }
+
+    fn enter(&self, conference: ConferenceId, call: CallId) -> Reply<Acted> {
+        self.inner.enter(conference, call)
+    }
+
+    fn end_conference(&self, id: ConferenceId) -> Reply<ConferenceView> {
+        self.inner.end_conference(id)
+    }
+
+    fn drain(&self, server: ServerName, on: bool) -> Reply<ServerView> {
+        self.inner.drain(server, on)
     }
 
     fn add_server(&self, server: ServerSpec, wait: Duration) -> Reply<ServerView> {

@@ -43,10 +43,12 @@ pub const ORDERS: [&str; 11] =
 pub const OUTCOMES: [&str; 8] =
     ["done", "not_ready", "link_lost", "refused", "no_such_leg", "unproven", "no_template", "overloaded"];
 /// Reasons for passing a server over, as labels; see [`Skipped::reason`].
-pub const SKIPS: [&str; 9] = [
+pub const SKIPS: [&str; 11] = [
     "down",
     "connecting",
     "suspect",
+    "draining",
+    "drained",
     "at_capacity",
     "cps_exceeded",
     "removed",
@@ -395,6 +397,12 @@ const fn order_word(order: &Order) -> &'static str {
         Order::Drop { .. } => "drop",
         Order::Dtmf { .. } => "dtmf",
         Order::Mute { .. } => "mute",
+        Order::Enter { .. } => "enter",
+        Order::Leave { .. } => "leave",
+        Order::Record { .. } => "record",
+        Order::StopRecord { .. } => "stop_record",
+        Order::Fetch { .. } => "fetch",
+        Order::Drain { .. } => "drain",
         Order::List => "list",
         Order::Load => "load",
         Order::Probe => "probe",
@@ -413,6 +421,7 @@ const fn outcome_word(outcome: &Outcome) -> &'static str {
             Why::NoSuchLeg => "no_such_leg",
             Why::Unproven => "unproven",
             Why::NoTemplate => "no_template",
+            Why::Prerequisite => "prerequisite",
             Why::Overloaded => "overloaded",
         },
     }

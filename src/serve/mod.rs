@@ -130,6 +130,7 @@ async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
         boot,
         metrics: Arc::clone(&metrics),
         store,
+        recordings: options.paths.recordings(),
         reload: Arc::clone(&reload),
     };
     let serving = http::server(fleet, ready.clone(), api).map_err(|source| match source.kind() {

@@ -1,14 +1,14 @@
 //! From files to a fleet that is ready to start: everything that can be refused is refused here.
 
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use ifbus_call::{CallId, Goal, InstanceId, ServerName};
+use ifbus_call::{InstanceId, ServerName};
 use ifbus_config::{Config, Kept, Known, Paths, secrets};
+use ifbus_fleet::archive::{Archive, ArchiveThread, Files};
 use ifbus_fleet::clock::Clock;
 use ifbus_fleet::journal::Journal;
 use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
@@ -41,6 +41,7 @@ pub(super) struct Opened {
     servers: Vec<ServerSpec>,
     remembered: Remembered,
     pub(super) store: Store,
+    archive: Arc<dyn Archive>,
     kept: Option<Kept>,
     pins: Option<KeptPins>,
     keepers: Keepers,
@@ -53,6 +54,7 @@ pub(super) struct Keepers {
     /// Held as long as we run.
     _only: File,
     _writer: Option<WriterThread>,
+    _archive: Option<ArchiveThread>,
     _simulated: Option<Simulated>,
 }
 
@@ -83,7 +85,11 @@ pub(super) fn open(
     let own = ifbus_config::token::read_or_make(&paths.token())?;
     let tokens = specs::tokens(own, &config, &base, &secrets::process_env)?;
     let mut servers = specs::servers(&config, &base, &secrets::process_env)?;
-    let mut keepers = Keepers { _only: only, _writer: None, _simulated: None };
+    let mut keepers = Keepers { _only: only, _writer: None, _archive: None, _simulated: None };
+    let (files, thread) = Files::open(&paths.recordings())
+        .map_err(|source| ServeError::System { what: "the folder of recordings", source })?;
+    keepers._archive = Some(thread);
+    let archive: Arc<dyn Archive> = Arc::new(files);
     let (store, instance, remembered, kept);
     let mut pins = None;
     if options.simulated {
@@ -122,6 +128,7 @@ pub(super) fn open(
         servers,
         remembered,
         store,
+        archive,
         kept,
         pins,
         keepers,
@@ -143,12 +150,18 @@ impl Opened {
         }
         let journal = Journal::new(&self.boot, self.config.limits.events);
         let roster = Arc::new(Roster::default());
-        let goals: BTreeMap<CallId, Goal> = self.remembered.goals;
         let of_file = self.servers.iter().filter(|spec| spec.origin == Origin::Config);
         let of_file = of_file.map(|spec| (spec.name.clone(), spec.clone())).collect();
         let holds = Holds { config: self.config.clone(), servers: of_file };
-        let enrolled =
-            self.servers.into_iter().map(|spec| (spec.name.clone(), Enrolled::new(spec, goals.clone())));
+        for view in self.remembered.recordings {
+            self.board.show_recording(view);
+        }
+        let (stored, drains) = (self.remembered.stored, self.remembered.drains);
+        let enrolled = self.servers.into_iter().map(|spec| {
+            let draining = drains.get(&spec.name).copied();
+            (spec.name.clone(), Enrolled::found(spec, stored.clone(), draining))
+        });
+        let rooms = self.remembered.conferences.into_iter().map(|room| (room.id.clone(), room));
         let report = Recipient::new("frozen", |freeze: ifbus_supervision::Freeze| {
             tracing::error!(event = "frozen", arbiter = freeze.arbiter, actor = ?freeze.actor, "a handler does not return");
         });
@@ -165,11 +178,13 @@ impl Opened {
             board: Arc::clone(&self.board),
             journal: journal.clone(),
             store: self.store.clone(),
+            archive: self.archive,
             clock: Clock::new(Timestamp::now()),
             roster: Arc::clone(&roster),
             meter,
             check: Rc::new(|spec, instance| Ok(Rc::from(check(spec, instance)?))),
             servers: Arc::new(Mutex::new(enrolled.collect())),
+            rooms: Arc::new(Mutex::new(rooms.collect())),
         };
         let office = kernel.supervise::<Office>("office", seed, Policy::default());
         let counter = Counter::open(office, roster, Arc::clone(&self.board))

@@ -10,6 +10,10 @@ use ifbus_fleet::view::{ServerState, Status};
 
 use crate::stage::Stage;
 
+mod conference;
+mod drain;
+mod recording;
+
 /// A cell: its name and its body.
 pub type Cell = (&'static str, fn(&Stage));
 
@@ -38,6 +42,15 @@ pub const CELLS: &[Cell] = &[
     ("dtmf", dtmf),
     ("dtmf from a phone", dtmf_from_a_phone),
     ("mute and unmute", mute),
+    ("conference: create and add", conference::create_and_add),
+    ("conference: a party that does not come", conference::a_party_that_does_not_come),
+    ("conference-control: list, kick, mute, end", conference::control),
+    ("conference: adopted", conference::adopted),
+    ("record: start and stop", recording::start_and_stop),
+    ("record: segments", recording::segments),
+    ("record: adopted", recording::adopted),
+    ("fetch-recording", recording::fetch),
+    ("drain and undrain", drain::drain_and_undrain),
     ("adopt", adopt),
     ("adopt: two hundred calls", adopt_many),
     ("forged hangup", forged_hangup),

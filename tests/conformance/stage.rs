@@ -3,22 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ifbus_adapters::{Settings, adapter::Secret};
-use ifbus_call::{Address, CallId, InstanceId, Kind, ServerName, Verb};
+use ifbus_call::{Address, CallId, InstanceId, Kind, RecordingId, ServerName, Verb};
 use ifbus_doubles::asterisk::Options;
 use ifbus_doubles::phone::shell::{SipServer, attack};
+use ifbus_doubles::phone::tone::recognise_samples;
 use ifbus_doubles::phone::{Phones, Plan, Tone};
 use ifbus_doubles::socket::{AsteriskServer, Bind};
+use ifbus_fleet::archive::InMemory;
 use ifbus_fleet::clock::Clock;
+use ifbus_fleet::control::Invitation;
 use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
 use ifbus_fleet::roster::Roster;
-use ifbus_fleet::store::Store;
-use ifbus_fleet::view::{CallView, Origin, ServerState, Status, TestReport};
+use ifbus_fleet::store::{Store, WriterThread};
+use ifbus_fleet::view::{
+    CallView, ConferenceView, Origin, RecordingStatus, RecordingView, ServerState, Status, TestReport,
+};
 use ifbus_fleet::{Board, EventView, Fleet, Journal, PlaceCall, Problem, Read, ServerSpec};
 use ifbus_links::Sockets;
 use ifbus_supervision::{Kernel, Policy};
@@ -40,8 +47,14 @@ pub struct Stage {
     real: Option<Ipv4Addr>,
     spec: ServerSpec,
     instance: InstanceId,
+    /// What survives a kill: the store and the archive.
+    folder: tempfile::TempDir,
+    archive: Arc<InMemory>,
+    lives: AtomicU64,
     running: Mutex<Option<Orchestrator>>,
     _sip: Option<Arc<SipServer>>,
+    /// The manager interface is all there is: recordings stay on the server.
+    pub ami_alone: bool,
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
@@ -126,41 +139,60 @@ impl Stage {
             real,
             spec,
             instance,
+            folder: tempfile::tempdir().map_err(|error| format!("no folder: {error}"))?,
+            archive: Arc::default(),
+            lives: AtomicU64::new(1),
             running: Mutex::new(None),
             _sip: sip,
+            ami_alone: target.ami_alone,
             _turn: turn,
         };
-        stage.start();
+        stage.start(ServerState::Up);
         Ok(stage)
     }
 
     // --- the orchestrator ---
 
-    fn start(&self) {
-        let (spec, instance) = (self.spec.clone(), self.instance);
+    fn start(&self, state: ServerState) {
+        let set = Set {
+            spec: self.spec.clone(),
+            instance: self.instance,
+            store: self.folder.path().join("ifbus.db"),
+            archive: Arc::clone(&self.archive),
+            // Ids are made from it: those of a leg that is gone must not come again.
+            seed: self.lives.fetch_add(1, Ordering::Relaxed),
+        };
         let (opened, fleet) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let kernel = Kernel::start(ifbus_supervision::Options { seed: 1, ..Default::default() });
-                opened.send(open(&kernel, spec, instance).await).expect("the stage waits");
+                let kernel =
+                    Kernel::start(ifbus_supervision::Options { seed: set.seed, ..Default::default() });
+                let (fleet, writer) = open(&kernel, set).await;
+                opened.send(fleet).expect("the stage waits");
                 // An error is a stage that is gone: the same as being told.
                 let _ = stopped.await;
                 kernel.stop().await;
+                drop(writer);
             });
         });
         let fleet = fleet.recv_timeout(PATIENCE).expect("the orchestrator opens");
         *self.lock() = Some(Orchestrator { fleet, stop, thread });
-        self.until("the server is up", |stage| stage.state() == ServerState::Up);
+        self.until("the server is connected", |stage| stage.state() == state);
     }
 
-    /// Ends the orchestrator without a word to the server, and starts a new one that knows nothing.
+    /// Ends the orchestrator without a word to the server, and starts a new one that knows what was written down.
     pub fn kill_and_restart(&self) {
+        self.kill_and_restart_as(ServerState::Up);
+    }
+
+    /// The same, where the server is to be in another state afterwards.
+    pub fn kill_and_restart_as(&self, state: ServerState) {
         if let Some(running) = self.lock().take() {
             let _ = running.stop.send(());
             running.thread.join().expect("the orchestrator ends");
         }
-        self.start();
+        self.start(state);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Orchestrator>> {
@@ -191,6 +223,8 @@ impl Stage {
             server: None,
             caller_id: None,
             timeout,
+            record: false,
+            conference: None,
             id: None,
         };
         self.wait(self.fleet().control.place(request)).map(|call| call.id)
@@ -206,6 +240,72 @@ impl Stage {
 
     pub fn act(&self, id: CallId, verb: Verb) -> Result<(), Problem> {
         self.wait(self.fleet().control.act(id, verb)).map(|_| ())
+    }
+
+    pub fn create_conference(&self, id: &str) {
+        let id = id.parse().expect("a conference id");
+        self.wait(self.fleet().control.create_conference(id, None)).expect("a conference is created");
+    }
+
+    pub fn invite(&self, conference: &str, number: &str) -> Result<CallId, Problem> {
+        let invitation = Invitation {
+            to: number.parse().expect("an address"),
+            caller_id: None,
+            timeout: Duration::from_secs(20),
+            record: false,
+        };
+        let id = conference.parse().expect("a conference id");
+        self.wait(self.fleet().control.invite(id, invitation)).map(|call| call.id)
+    }
+
+    /// A party that was called and is inside.
+    pub fn member(&self, conference: &str, number: &str) -> CallId {
+        let id = self.invite(conference, number).expect("the invitation is taken");
+        self.until("the member is inside", |stage| {
+            assert!(!stage.status(id).is_terminal(), "{:?}", stage.call(id));
+            stage.conference(conference).members.iter().any(|member| member.call == id && member.inside)
+        });
+        id
+    }
+
+    pub fn enter(&self, conference: &str, call: CallId) -> Result<(), Problem> {
+        let id = conference.parse().expect("a conference id");
+        self.wait(self.fleet().control.enter(id, call)).map(|_| ())
+    }
+
+    pub fn end_conference(&self, id: &str) {
+        let id = id.parse().expect("a conference id");
+        self.wait(self.fleet().control.end_conference(id)).expect("a conference can be ended");
+    }
+
+    pub fn record(&self, call: CallId) -> RecordingId {
+        self.wait(self.fleet().control.record(call)).expect("a call that talks can be recorded").id
+    }
+
+    pub fn stop_recording(&self, recording: RecordingId) {
+        self.wait(self.fleet().control.stop_recording(recording)).expect("a recording can be stopped");
+    }
+
+    pub fn drain(&self, on: bool) {
+        let name = self.spec.name.clone();
+        self.wait(self.fleet().control.drain(name, on)).expect("a server can be drained");
+    }
+
+    /// Whether the server takes a call from outside now.
+    pub fn lets_in(&self) -> bool {
+        match (&self.double, self.real) {
+            (Some(double), _) => {
+                let refused = double.stats().refused;
+                double.hostile_call("5551234");
+                double.stats().refused == refused
+            }
+            (None, Some(ip)) => {
+                let at = |offset: u32| SocketAddr::from((Ipv4Addr::from(u32::from(ip) + offset), 5060));
+                let status = attack(at(2), at(0), "5551234", "604", Duration::from_millis(100));
+                status.expect("the server answers the caller") < 300
+            }
+            (None, None) => panic!("a stage without a server"),
+        }
     }
 
     pub fn hang_up(&self, id: CallId) {
@@ -298,6 +398,47 @@ impl Stage {
         self.fleet().board.foreign().into_iter().map(|leg| leg.native).collect()
     }
 
+    pub fn conference(&self, id: &str) -> ConferenceView {
+        let id = id.parse().expect("a conference id");
+        self.fleet().board.conference(&id).expect("the conference is shown")
+    }
+
+    pub fn conferences(&self) -> Vec<ConferenceView> {
+        self.fleet().board.conferences()
+    }
+
+    pub fn recording(&self, id: RecordingId) -> RecordingView {
+        self.fleet().board.recording(id).expect("the recording is shown").as_ref().clone()
+    }
+
+    /// Waits until the recording is here.
+    pub fn stored(&self, id: RecordingId) -> RecordingView {
+        self.until("the recording is stored", |stage| {
+            let view = stage.recording(id);
+            assert_ne!(view.status, RecordingStatus::Failed, "{view:?}");
+            view.status == RecordingStatus::Stored
+        });
+        self.recording(id)
+    }
+
+    /// The file of a recording that is stored.
+    pub fn recorded(&self, id: RecordingId) -> Vec<u8> {
+        self.archive.file(id).expect("a stored recording has a file")
+    }
+
+    pub fn sha256(&self, id: RecordingId) -> String {
+        use sha2::Digest;
+        sha2::Sha256::digest(self.recorded(id)).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Every tone that is heard anywhere in a recording.
+    pub fn tones(&self, id: RecordingId) -> BTreeSet<Tone> {
+        let file = self.recorded(id);
+        let samples: Result<Vec<i16>, _> =
+            hound::WavReader::new(file.as_slice()).expect("a WAV file").into_samples().collect();
+        samples.expect("whole samples").chunks(1200).flat_map(recognise_samples).collect()
+    }
+
     pub fn server(&self) -> Arc<ifbus_fleet::view::ServerView> {
         self.fleet().board.server(&self.spec.name).expect("the server is shown")
     }
@@ -315,6 +456,10 @@ impl Stage {
 
     pub fn came(&self, id: CallId, kind: &str) -> bool {
         self.events().iter().any(|event| event.fact.call == Some(id) && event.fact.kind == kind)
+    }
+
+    pub fn count(&self, id: CallId, kind: &str) -> usize {
+        self.events().iter().filter(|event| event.fact.call == Some(id) && event.fact.kind == kind).count()
     }
 
     pub fn comes(&self, id: CallId, kind: &str) {
@@ -367,17 +512,36 @@ impl Drop for Stage {
     }
 }
 
-async fn open(kernel: &Kernel, spec: ServerSpec, instance: InstanceId) -> Fleet {
+/// What an orchestrator is started with.
+struct Set {
+    seed: u64,
+    spec: ServerSpec,
+    instance: InstanceId,
+    store: PathBuf,
+    archive: Arc<InMemory>,
+}
+
+async fn open(kernel: &Kernel, set: Set) -> (Fleet, WriterThread) {
+    let Set { spec, instance, store, archive, .. } = set;
+    let (store, writer, _, found) =
+        Store::open(&store, instance, Box::new(|_| {})).expect("the store can be opened");
     let board = Arc::new(Board::default());
     let journal = Journal::new("conformance", 100_000);
     let roster = Arc::new(Roster::default());
-    let servers = BTreeMap::from([(spec.name.clone(), Enrolled::new(spec, BTreeMap::new()))]);
+    for recording in found.recordings {
+        board.show_recording(recording);
+    }
+    let draining = found.drains.get(&spec.name).copied();
+    let enrolled = Enrolled::found(spec.clone(), found.stored, draining);
+    let servers = BTreeMap::from([(spec.name, enrolled)]);
+    let rooms: BTreeMap<_, _> = found.conferences.into_iter().map(|room| (room.id.clone(), room)).collect();
     let seed = OfficeSeed {
         instance,
         network: Rc::new(Sockets::default()),
         board: Arc::clone(&board),
         journal: journal.clone(),
-        store: Store::forgetful(),
+        store,
+        archive,
         clock: Clock::new(jiff::Timestamp::now()),
         roster: Arc::clone(&roster),
         meter: Arc::new(ifbus_fleet::NoMeter),
@@ -386,10 +550,11 @@ async fn open(kernel: &Kernel, spec: ServerSpec, instance: InstanceId) -> Fleet 
             Ok(Rc::from(make))
         }),
         servers: Arc::new(Mutex::new(servers)),
+        rooms: Arc::new(Mutex::new(rooms)),
     };
     let office = kernel.supervise::<Office>("office", seed, Policy::default());
     let counter = Counter::open(office, roster, Arc::clone(&board)).await.expect("the office opens");
-    Fleet { control: Arc::new(counter), board, journal }
+    (Fleet { control: Arc::new(counter), board, journal }, writer)
 }
 
 fn line(event: &EventView) -> String {

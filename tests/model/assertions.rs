@@ -1,6 +1,6 @@
 //! What must hold, whatever happens.
 
-use ifbus_call::{Goal, Stage};
+use ifbus_call::{Goal, Notice, Stage};
 
 use crate::sut::Pair;
 
@@ -10,6 +10,8 @@ pub fn hold(pair: &Pair) {
     assert_eq!(pair.effects_after_end, 0, "something was wanted after the end");
     assert_eq!(pair.server.doubled, 0, "a leg was made twice");
     assert_eq!(pair.server.joins_of_ringing, 0, "a leg that rings was joined");
+    assert!(pair.server.torn == 0 || pair.unfair, "a leg was taken away from its partner");
+    assert_eq!(pair.server.overwritten, 0, "a part of a recording was begun twice");
     for (party, rings) in &pair.server.rings {
         let allowed = if party == "1003" { pair.transfers } else { 1 };
         assert!(*rings <= allowed, "{party} was rung {rings} times, {allowed} allowed");
@@ -35,9 +37,31 @@ pub fn hold_at_rest(pair: &Pair) {
             assert_eq!(partner(asks), Some(target), "should ask: {:?}", pair.call);
             assert_eq!(pair.server.legs[&waits].stage, Stage::Up);
         }
+        Goal::Meet { .. } => {
+            assert!(
+                pair.server.legs.values().all(|leg| leg.conference.is_some()),
+                "should meet: {:?}",
+                pair.call
+            );
+        }
         Goal::Blind { .. } | Goal::Complete { .. } | Goal::End => panic!("not at rest: {:?}", pair.call),
     }
     assert_eq!(pair.server.legs.len(), pair.call.legs().len(), "strays: {:?} {:?}", pair.server, pair.call);
+    recordings_are_as_wanted(pair);
+}
+
+/// A recording that goes on is carried by exactly one leg; one that is over by none.
+fn recordings_are_as_wanted(pair: &Pair) {
+    let carriers = pair.server.legs.values().filter(|leg| leg.recorder.is_some()).count();
+    let wanted = usize::from(pair.call.recording().is_some());
+    // Part of a recording that could not be stopped, or whose order came too late, ends with its leg.
+    let excused = pair.unfair || pair.refused_a_recording;
+    assert!(
+        carriers == wanted || excused,
+        "{carriers} carriers, {wanted} wanted: {:?} {:?}",
+        pair.server,
+        pair.call
+    );
 }
 
 /// After a hangup on a server that works.
@@ -45,6 +69,9 @@ pub fn hold_at_the_end(pair: &Pair) {
     hold(pair);
     assert_eq!(pair.ends.len(), 1, "not ended: {:?}", pair.call);
     nothing_is_left(pair);
+    let over = |notice: &&Notice| matches!(notice, Notice::RecordingStopped { .. });
+    let over = pair.notices.iter().filter(over).count();
+    assert_eq!(over, pair.recordings as usize, "every recording is over exactly once: {:?}", pair.notices);
 }
 
 fn nothing_is_left(pair: &Pair) {

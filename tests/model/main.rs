@@ -31,6 +31,19 @@ proptest! {
     }
 
     #[test]
+    fn a_party_called_into_a_conference_ends_exactly_once(steps in transitions::steps(40)) {
+        let mut pair = Pair::member();
+        for step in &steps {
+            pair.step(step);
+            assertions::hold(&pair);
+        }
+        pair.heal();
+        assertions::hold_at_rest(&pair);
+        pair.hang_up();
+        assertions::hold_at_the_end(&pair);
+    }
+
+    #[test]
     fn a_failed_transfer_never_costs_the_call(steps in transitions::transfers(40)) {
         let mut pair = Pair::in_progress();
         for step in &steps {

@@ -1,10 +1,10 @@
 //! The truth: a server with legs, waiting places and phones, as simple as can be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ifbus_call::order::ParkReason;
-use ifbus_call::{By, Cause, Event, LegId, Order, Said, Seen, Stage, Tag};
+use ifbus_call::{By, Cause, ConferenceId, Event, LegId, Order, RecordingId, Said, Seen, Stage, Tag};
 
 /// One leg on the server.
 #[derive(Debug, Clone)]
@@ -13,6 +13,9 @@ pub struct TrueLeg {
     pub stage: Stage,
     pub partner: Option<LegId>,
     pub music: bool,
+    pub conference: Option<ConferenceId>,
+    /// The part of a recording it carries.
+    pub recorder: Option<(RecordingId, u16)>,
     /// Survives the end of its partner: it sits in the place of one who asks a third party.
     survives: bool,
 }
@@ -30,6 +33,12 @@ pub struct Server {
     /// Legs made twice under one id.
     pub doubled: u32,
     pub reboots: u32,
+    /// Parts of recordings that exist.
+    pub parts: BTreeSet<(RecordingId, u16)>,
+    /// Parts that were begun on a second leg: they would overwrite the first.
+    pub overwritten: u32,
+    /// Legs that talked to a single partner and were taken away from it.
+    pub torn: u32,
 }
 
 impl Server {
@@ -45,6 +54,8 @@ impl Server {
                     stage: Stage::Dialing,
                     partner: None,
                     music: false,
+                    conference: None,
+                    recorder: None,
                     survives: false,
                 };
                 self.legs.insert(dial.leg, leg);
@@ -60,8 +71,49 @@ impl Server {
             Order::Dtmf { leg, .. } | Order::Mute { leg, .. } => {
                 self.legs.get(leg).map(|_| ()).ok_or("no such leg")
             }
+            Order::Enter { leg, conference } => self.enter(*leg, conference),
+            Order::Leave { leg } => self.leave(*leg),
+            Order::Record { leg, recording, segment } => self.record(*leg, (*recording, *segment)),
+            Order::StopRecord { leg, .. } => {
+                let leg = self.legs.get_mut(leg).ok_or("no such leg")?;
+                leg.recorder = None;
+                Ok(())
+            }
+            Order::Fetch { .. } | Order::Drain { .. } => Err("not of a call"),
             Order::List | Order::Load | Order::Probe | Order::ProbeSip | Order::Inspect => Ok(()),
         }
+    }
+
+    fn enter(&mut self, id: LegId, conference: &ConferenceId) -> Result<(), &'static str> {
+        let leg = self.legs.get_mut(&id).ok_or("no such leg")?;
+        if leg.stage != Stage::Up {
+            self.joins_of_ringing += 1;
+            return Err("rings");
+        }
+        self.torn += u32::from(leg.partner.is_some());
+        leg.conference = Some(conference.clone());
+        (leg.music, leg.survives) = (false, false);
+        self.events.push(Event::Entered(id, conference.clone()));
+        Ok(())
+    }
+
+    fn leave(&mut self, id: LegId) -> Result<(), &'static str> {
+        let leg = self.legs.get_mut(&id).ok_or("no such leg")?;
+        leg.conference = None;
+        self.events.push(Event::Left(id));
+        Ok(())
+    }
+
+    fn record(&mut self, id: LegId, part: (RecordingId, u16)) -> Result<(), &'static str> {
+        let leg = self.legs.get_mut(&id).ok_or("no such leg")?;
+        if leg.stage != Stage::Up {
+            return Err("rings");
+        }
+        if leg.recorder != Some(part) {
+            leg.recorder = Some(part);
+            self.overwritten += u32::from(!self.parts.insert(part));
+        }
+        Ok(())
     }
 
     fn join(&mut self, a: LegId, b: LegId) -> Result<(), &'static str> {
@@ -78,6 +130,7 @@ impl Server {
             let leg = self.legs.get_mut(&id).expect("looked at above");
             leg.partner = Some(partner);
             leg.music = false;
+            leg.conference = None;
         }
         for id in former {
             self.release(id);
@@ -147,6 +200,7 @@ impl Server {
             native: id.to_string(),
             stage: leg.stage,
             partners: leg.partner.into_iter().collect(),
+            conference: leg.conference.clone(),
             hears_music: leg.music,
             party: leg.tag.party.to_string(),
             age: Duration::ZERO,
@@ -155,6 +209,6 @@ impl Server {
     }
 
     pub fn someone_talks(&self) -> bool {
-        self.legs.values().any(|leg| leg.partner.is_some())
+        self.legs.values().any(|leg| leg.partner.is_some() || leg.conference.is_some())
     }
 }

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use ifbus_call::call::{Effect, Input, OrderNumber};
+use ifbus_call::call::{Effect, Input, NewMember, OrderNumber, Stored};
 use ifbus_call::order::Direction;
 use ifbus_call::{
-    By, Call, CallId, Cause, Done, End, Evidence, LegId, Mode, Nanos, NewCall, Notice, Order, Refused, Role,
-    Verb, Why,
+    By, Call, CallId, Cause, Done, End, Evidence, LegId, Mode, Nanos, NewCall, Notice, Order, RecordingId,
+    Refused, Role, Verb, Why,
 };
 
 use crate::reference::Server;
@@ -25,6 +25,10 @@ pub struct Pair {
     pub effects_after_end: u32,
     /// Something unfair happened: an event was lost, a proof was lost, or a server was restarted.
     pub unfair: bool,
+    /// Recordings asked for.
+    pub recordings: u32,
+    /// The server said no to one of their orders.
+    pub refused_a_recording: bool,
     booted: u32,
     now: Nanos,
     next_leg: u128,
@@ -40,9 +44,31 @@ impl Pair {
             caller: None,
             within: Duration::from_secs(30),
             legs: [LegId(1), LegId(2)],
+            record: None,
         };
+        Self::of(Call::place(new, now), now)
+    }
+
+    /// A party that is called into a conference, and recorded there.
+    pub fn member() -> Self {
+        let now = Nanos::ZERO + Duration::from_secs(1);
+        let new = NewMember {
+            id: CallId::new(1_700_000_000_000, 7),
+            party: "1001".parse().expect("an address"),
+            conference: "room".parse().expect("a conference"),
+            caller: None,
+            within: Duration::from_secs(30),
+            leg: LegId(1),
+            record: Some(RecordingId::new(1, 1)),
+        };
+        let mut pair = Self::of(Call::invite(new, now), now);
+        pair.recordings = 1;
+        pair
+    }
+
+    fn of(call: Call, now: Nanos) -> Self {
         let mut pair = Self {
-            call: Call::place(new, now),
+            call,
             server: Server::default(),
             open: vec![],
             notices: vec![],
@@ -51,6 +77,8 @@ impl Pair {
             linked: true,
             effects_after_end: 0,
             unfair: false,
+            recordings: 0,
+            refused_a_recording: false,
             booted: 0,
             now,
             next_leg: 3,
@@ -119,13 +147,17 @@ impl Pair {
         if self.call.is_finished() {
             *self = Self::in_progress();
         }
-        let goal = stored.then(|| self.call.goal().clone());
+        // A recording is always written down before the server hears of it.
+        let stored = Stored {
+            goal: stored.then(|| self.call.goal().clone()),
+            recording: self.call.recording().cloned(),
+        };
         self.open.clear();
         self.server.events.clear();
         self.linked = true;
         self.booted = self.server.reboots;
         let fresh = self.fresh();
-        match Call::adopt(self.call.id(), &self.server.list(), goal, fresh, self.now) {
+        match Call::adopt(self.call.id(), &self.server.list(), stored, fresh, self.now) {
             Some(call) => self.call = call,
             None => *self = Self::in_progress(),
         }
@@ -146,6 +178,7 @@ impl Pair {
         // A leg that is there can always be ended by a fair server.
         if let Some((number, order)) = self.take_open(n) {
             let why = if matches!(order, Order::Drop { .. }) { Why::Unproven } else { Why::Refused };
+            self.refused_a_recording |= matches!(order, Order::Record { .. } | Order::StopRecord { .. });
             self.outcome(number, Err(refused(why, Evidence::NotDone)));
         }
     }
@@ -200,7 +233,9 @@ impl Pair {
                 leg == target && self.server.legs[&target].partner != Some(stays)
             }
             Goal::Consult { target, .. } => leg == target,
-            Goal::Talk { .. } | Goal::Hold { .. } | Goal::Complete { .. } | Goal::End => false,
+            Goal::Talk { .. } | Goal::Hold { .. } | Goal::Complete { .. } | Goal::Meet { .. } | Goal::End => {
+                false
+            }
         }
     }
 
@@ -279,6 +314,10 @@ impl Pair {
             Ask::Complete => Verb::CompleteTransfer,
             Ask::Cancel => Verb::CancelTransfer,
             Ask::Dtmf => Verb::Dtmf { digits: "1".parse().expect("digits"), role: None },
+            Ask::Enter => Verb::Enter { conference: "room".parse().expect("a conference") },
+            Ask::Record => Verb::Record { recording: RecordingId::new(1, fresh.0) },
+            Ask::Kick => Verb::Kick { role: Some(Role::B) },
+            Ask::StopRecord => Verb::StopRecord,
             Ask::Mute => Verb::Mute { role: Some(Role::A), direction: Direction::In, on: true },
         };
         if self.call.is_finished() {
@@ -286,7 +325,10 @@ impl Pair {
         }
         let before = format!("{:?}", self.call);
         match self.call.verb(verb, fresh, self.now) {
-            Ok(_) => self.transfers += u32::from(matches!(ask, Ask::Blind | Ask::Attended)),
+            Ok(_) => {
+                self.transfers += u32::from(matches!(ask, Ask::Blind | Ask::Attended));
+                self.recordings += u32::from(matches!(ask, Ask::Record));
+            }
             Err(_) => assert_eq!(before, format!("{:?}", self.call), "a refused verb changed the call"),
         }
         self.take_effects();

@@ -54,6 +54,10 @@ pub enum Ask {
     Cancel,
     Dtmf,
     Mute,
+    Enter,
+    Record,
+    StopRecord,
+    Kick,
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
@@ -67,6 +71,10 @@ fn ask() -> impl Strategy<Value = Ask> {
         4 => Just(Ask::Cancel),
         1 => Just(Ask::Dtmf),
         1 => Just(Ask::Mute),
+        4 => Just(Ask::Enter),
+        2 => Just(Ask::Record),
+        1 => Just(Ask::StopRecord),
+        1 => Just(Ask::Kick),
     ]
 }
 
@@ -103,6 +111,9 @@ pub fn transfers(most: usize) -> impl Strategy<Value = Vec<Step>> {
         Just(Ask::Complete),
         Just(Ask::Hold),
         Just(Ask::Resume),
+        Just(Ask::Enter),
+        Just(Ask::Record),
+        Just(Ask::StopRecord),
     ];
     let step = prop_oneof![
         10 => (0usize..4).prop_map(Step::Carry),

@@ -6,6 +6,7 @@ mod a_call_goes_its_way;
 mod a_killed_orchestrator_cuts_no_call;
 mod a_panic_is_contained;
 mod a_server_that_fails_is_contained;
+mod conferences_recordings_and_drains;
 mod nobody_rings_twice;
 mod the_same_seed_gives_the_same_trace;
 mod world;

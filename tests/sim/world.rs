@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ifbus_adapters::{Adapter, Input, Output, Settings, adapter::Secret};
-use ifbus_call::{Address, CallId, Goal, InstanceId, Kind, Nanos, ServerName, Verb};
+use ifbus_call::call::Stored;
+use ifbus_call::{Address, CallId, InstanceId, Kind, Nanos, ServerName, Verb};
 use ifbus_doubles::asterisk::{self, Door, Options, Profile};
+use ifbus_fleet::archive::InMemory;
 use ifbus_fleet::clock::Clock;
 use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
 use ifbus_fleet::roster::Roster;
@@ -190,7 +192,7 @@ async fn open(
     network: &Simulated,
     names: &[&str],
     store: &Store,
-    goals: BTreeMap<CallId, Goal>,
+    stored: BTreeMap<CallId, Stored>,
     life: u32,
 ) -> (ActorAddress<Office>, Fleet) {
     let board = Arc::new(Board::default());
@@ -198,7 +200,7 @@ async fn open(
     let roster = Arc::new(Roster::default());
     let servers = names.iter().map(|name| {
         let spec = spec(name);
-        (spec.name.clone(), Enrolled::new(spec, goals.clone()))
+        (spec.name.clone(), Enrolled::found(spec, stored.clone(), None))
     });
     let seed = OfficeSeed {
         instance: INSTANCE,
@@ -206,6 +208,7 @@ async fn open(
         board: Arc::clone(&board),
         journal: journal.clone(),
         store: store.clone(),
+        archive: Arc::new(InMemory::default()),
         clock: Clock::new("2026-11-24T08:00:00Z".parse().expect("a time")),
         roster: Arc::clone(&roster),
         meter: Arc::new(ifbus_fleet::NoMeter),
@@ -217,6 +220,7 @@ async fn open(
             }))
         }),
         servers: Arc::new(Mutex::new(servers.collect())),
+        rooms: Arc::default(),
     };
     let office = universe.kernel().supervise::<Office>(&format!("office{life}"), seed, Policy::default());
     let counter = Counter::open(office.clone(), roster, Arc::clone(&board)).await.expect("the office opens");
@@ -257,6 +261,8 @@ impl World<'_> {
             server: server.map(|name| name.parse().expect("a server name")),
             caller_id: None,
             timeout: Duration::from_secs(30),
+            record: false,
+            conference: None,
             id: None,
         };
         self.fleet.control.place(request).await
@@ -279,13 +285,13 @@ impl World<'_> {
     }
 
     /// ifbus is killed and started again: nothing is kept but the servers.
-    pub async fn kill_and_restart(&mut self, goals: BTreeMap<CallId, Goal>) {
+    pub async fn kill_and_restart(&mut self, stored: BTreeMap<CallId, Stored>) {
         self.universe.kernel().stop_actor(&self.office);
         self.office.stopped().await;
         self.lives += 1;
         let names: Vec<&str> = self.servers.keys().map(String::as_str).collect();
         let (office, fleet) =
-            open(self.universe, &self.network, &names, &self.store, goals, self.lives).await;
+            open(self.universe, &self.network, &names, &self.store, stored, self.lives).await;
         (self.office, self.fleet) = (office, fleet);
     }
 

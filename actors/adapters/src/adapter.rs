@@ -39,7 +39,9 @@ pub enum Input<'a> {
     Bytes(LinkId, &'a [u8]),
     /// The link is closed, or could not be opened. Nothing more comes from it.
     Closed(LinkId, LinkError),
-    /// What came of an [`Output::Http`].
+    /// A part of the body of an [`Output::Http`] that was to be streamed.
+    HttpPart(RequestId, &'a [u8]),
+    /// What came of an [`Output::Http`]; of a streamed one the body is empty here.
     Http(RequestId, Result<HttpReply, LinkError>),
     /// Carry this out; answer the ticket exactly once.
     Order(Ticket, Order),
@@ -60,6 +62,8 @@ pub enum Output {
     Http(RequestId, HttpRequest),
     /// Something happened to a leg.
     Event(Event),
+    /// Bytes of a recording that is fetched, in order. What was given before an answer that refuses is to be forgotten.
+    Chunk(Ticket, Vec<u8>),
     /// What came of an order.
     Answer(Ticket, Outcome),
     /// Connected, logged in, all calls listed: orders are taken from now on.
@@ -212,6 +216,8 @@ pub struct HttpRequest {
     pub reply_max: usize,
     /// TLS, and what is asked of the peer; clear text if nothing.
     pub tls: Option<Trust>,
+    /// Whether the body of a 2xx answer comes in parts, as it arrives.
+    pub streamed: bool,
 }
 
 /// The answer to a request.

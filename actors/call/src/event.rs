@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cause::{By, Cause, Said};
-use crate::id::LegId;
+use crate::id::{ConferenceId, LegId};
 use crate::order::Direction;
 
 /// What a server reported.
@@ -23,6 +23,10 @@ pub enum Event {
     Joined(LegId, LegId),
     /// The leg talks to nobody.
     Parted(LegId),
+    /// The leg is in a conference.
+    Entered(LegId, ConferenceId),
+    /// The leg is in no conference any more.
+    Left(LegId),
     /// The phone itself put its partner on hold.
     HeldByPhone(LegId),
     /// The phone took that back.
@@ -64,6 +68,8 @@ impl Event {
             | Self::Answered(leg)
             | Self::Joined(leg, _)
             | Self::Parted(leg)
+            | Self::Entered(leg, _)
+            | Self::Left(leg)
             | Self::HeldByPhone(leg)
             | Self::ResumedByPhone(leg)
             | Self::Digit(leg, _)

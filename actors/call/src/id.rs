@@ -1,4 +1,4 @@
-//! The names of things: calls, legs, servers, this instance.
+//! The names of things: calls, recordings, conferences, legs, servers, this instance.
 //!
 //! Every id is a type, and none is made here out of thin air: time and randomness are handed in.
 
@@ -16,6 +16,12 @@ pub enum BadId {
     /// A call id is `c_` and 26 characters.
     #[error("a call id is `c_` and 26 characters of 0-9 and A-Z without I, L, O, U")]
     Call,
+    /// A recording id is `rec_` and 26 characters.
+    #[error("a recording id is `rec_` and 26 characters of 0-9 and A-Z without I, L, O, U")]
+    Recording,
+    /// A conference id is 1 to 32 letters, digits, `-` and `_`, beginning with a letter or digit.
+    #[error("a conference id is 1 to 32 letters, digits, `-`, `_` and begins with a letter or digit")]
+    Conference,
     /// A leg id is 32 hexadecimal digits.
     #[error("a leg id is 32 hexadecimal digits")]
     Leg,
@@ -57,13 +63,7 @@ impl CallId {
 
 impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [b'0'; 26];
-        let mut rest = self.0;
-        for place in text.iter_mut().rev() {
-            *place = ALPHABET[(rest & 31) as usize];
-            rest >>= 5;
-        }
-        write!(f, "c_{}", std::str::from_utf8(&text).expect("the alphabet is ASCII"))
+        write!(f, "c_{}", base32(self.0))
     }
 }
 
@@ -71,16 +71,76 @@ impl FromStr for CallId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let digits = text.strip_prefix("c_").ok_or(BadId::Call)?;
-        if digits.len() != 26 || digits.as_bytes()[0] > b'7' {
-            return Err(BadId::Call);
-        }
-        let mut value: u128 = 0;
-        for byte in digits.bytes() {
-            let digit = ALPHABET.iter().position(|a| *a == byte.to_ascii_uppercase()).ok_or(BadId::Call)?;
-            value = (value << 5) | digit as u128;
-        }
-        Ok(Self(value))
+        text.strip_prefix("c_").and_then(from_base32).map(Self).ok_or(BadId::Call)
+    }
+}
+
+/// A recording: `rec_` and 26 characters, ordered by the time of birth like [`CallId`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct RecordingId(u128);
+
+impl RecordingId {
+    /// The id of a recording born `unix_ms` milliseconds after 1970, told apart by the low 80 bits of `random`.
+    #[must_use]
+    pub fn new(unix_ms: u64, random: u128) -> Self {
+        Self(CallId::new(unix_ms, random).0)
+    }
+
+    /// The last six characters, see [`CallId::ending`].
+    #[must_use]
+    pub fn ending(self) -> String {
+        let text = self.to_string();
+        text[text.len() - 6..].to_owned()
+    }
+}
+
+impl fmt::Display for RecordingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rec_{}", base32(self.0))
+    }
+}
+
+impl FromStr for RecordingId {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        text.strip_prefix("rec_").and_then(from_base32).map(Self).ok_or(BadId::Recording)
+    }
+}
+
+/// The name of a conference, chosen by its user, in lower case: some servers do not tell `Sales` from `sales`. It becomes part of a server's room name and of a dialplan extension,
+/// so it holds nothing that means something there.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct ConferenceId(Box<str>);
+
+impl ConferenceId {
+    /// The longest name: with `conf-` and an instance id before it, it fits into the 80 bytes of an Asterisk extension.
+    pub const LENGTH_MAX: usize = 32;
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConferenceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for ConferenceId {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let well_formed = text.len() <= Self::LENGTH_MAX
+            && text.bytes().all(allowed)
+            && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        if well_formed { Ok(Self(text.to_ascii_lowercase().into())) } else { Err(BadId::Conference) }
     }
 }
 
@@ -167,6 +227,25 @@ pub struct Epoch(pub u64);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Boot(pub String);
 
+fn base32(mut value: u128) -> String {
+    let mut text = [b'0'; 26];
+    for place in text.iter_mut().rev() {
+        *place = ALPHABET[(value & 31) as usize];
+        value >>= 5;
+    }
+    text.iter().map(|byte| char::from(*byte)).collect()
+}
+
+fn from_base32(text: &str) -> Option<u128> {
+    if text.len() != 26 || text.as_bytes()[0] > b'7' {
+        return None;
+    }
+    text.bytes().try_fold(0_u128, |value, byte| {
+        let digit = ALPHABET.iter().position(|known| *known == byte.to_ascii_uppercase())?;
+        Some((value << 5) | digit as u128)
+    })
+}
+
 fn hexadecimal(text: &str, digits: usize) -> Option<u128> {
     let well_formed = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if well_formed { u128::from_str_radix(text, 16).ok() } else { None }
@@ -194,4 +273,4 @@ macro_rules! text_form {
     )*};
 }
 
-text_form!(CallId, LegId, InstanceId, ServerName);
+text_form!(CallId, RecordingId, ConferenceId, LegId, InstanceId, ServerName);

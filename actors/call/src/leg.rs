@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::id::LegId;
+use crate::id::{ConferenceId, LegId};
 use crate::order::Tag;
 
 /// One leg in a server's own list of calls.
@@ -18,6 +18,8 @@ pub struct Seen {
     pub stage: Stage,
     /// The legs it talks to.
     pub partners: Vec<LegId>,
+    /// The conference of this instance it is in.
+    pub conference: Option<ConferenceId>,
     /// Whether it sits in the place where one hears music.
     pub hears_music: bool,
     /// The server's word for the party at its far end.

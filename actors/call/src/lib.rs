@@ -21,11 +21,12 @@ pub use address::Address;
 pub use call::{Accepted, Call, End, Goal, Mode, NewCall, NotNow, Notice, Verb};
 pub use cause::{By, Cause, Said};
 pub use event::Event;
-pub use id::{Boot, CallId, Epoch, InstanceId, LegId, ServerName};
+pub use id::{Boot, CallId, ConferenceId, Epoch, InstanceId, LegId, RecordingId, ServerName};
 pub use kind::Kind;
 pub use leg::{Seen, Stage};
 pub use load::Load;
 pub use order::{
-    Dial, Digits, Done, Evidence, Finding, Interface, Order, Outcome, Refused, Role, Tag, Verdict, Wait, Why,
+    Dial, Digits, Done, Evidence, Finding, Inbound, Interface, Order, Outcome, Refused, Role, Tag, Verdict,
+    Wait, Why,
 };
 pub use time::Nanos;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::cause::{Cause, Said};
-use crate::id::{CallId, LegId};
+use crate::id::{CallId, ConferenceId, LegId, RecordingId};
 use crate::leg::Seen;
 use crate::load::Load;
 
@@ -57,6 +57,52 @@ pub enum Order {
         /// Which direction.
         direction: Direction,
         /// `true` silences.
+        on: bool,
+    },
+    /// A leg that waits goes into a conference; the first one opens it. Never given for a leg that talks to a single
+    /// partner: it would be released. Done when the leg is seen inside.
+    Enter {
+        /// The leg.
+        leg: LegId,
+        /// The conference, a name of this instance: the adapter keeps it apart from those of others.
+        conference: ConferenceId,
+    },
+    /// A leg leaves its conference and waits in silence. Done when it is seen outside.
+    Leave {
+        /// The leg.
+        leg: LegId,
+    },
+    /// What the leg says and hears is written to a file on the server, whoever it talks to from now on. A segment that
+    /// is being written already is a success. It ends with its leg, if nothing ends it before.
+    Record {
+        /// The leg.
+        leg: LegId,
+        /// Which recording it is a part of.
+        recording: RecordingId,
+        /// Which part, counted from 0.
+        segment: u16,
+    },
+    /// The segment ends. One that has ended already is a success.
+    StopRecord {
+        /// The leg it is on.
+        leg: LegId,
+        /// Which recording.
+        recording: RecordingId,
+        /// Which part.
+        segment: u16,
+    },
+    /// The bytes of a segment that has ended: they come as chunks beside the answer, a WAV file of 16 bits, 8000 Hz,
+    /// one channel.
+    Fetch {
+        /// Which recording.
+        recording: RecordingId,
+        /// Which part.
+        segment: u16,
+    },
+    /// The server takes no new calls from its telephones and trunks either, as far as it can; or takes them again.
+    /// Asked for twice is a success.
+    Drain {
+        /// `true`: no new ones.
         on: bool,
     },
     /// The server's own list of calls, ours and foreign ones.
@@ -229,6 +275,21 @@ pub enum Done {
     Probed(Vec<Probed>),
     /// The answer to [`Order::Inspect`].
     Inspected(Vec<Finding>),
+    /// The answer to [`Order::Drain`]: what the server does with calls from outside.
+    Drained(Inbound),
+}
+
+/// What a server does with calls that come in from its telephones and trunks.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "inbound", rename_all = "lowercase")]
+pub enum Inbound {
+    /// It takes them.
+    Open {
+        /// What the operator would have to provide for it to be able to refuse them; absent when it was not asked to.
+        need: Option<String>,
+    },
+    /// It refuses them.
+    Closed,
 }
 
 /// How one interface of a server answered a probe.
@@ -326,6 +387,9 @@ pub enum Why {
     /// This server has no way to reach an address of this form.
     #[error("the server has no dial template for this form of address")]
     NoTemplate,
+    /// The server is there and could, but something the operator has to provide is missing; what, is in `said`.
+    #[error("the server lacks a prerequisite")]
+    Prerequisite,
     /// Too many orders are under way.
     #[error("too many orders are under way on this server")]
     Overloaded,

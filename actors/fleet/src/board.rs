@@ -10,9 +10,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
-use ifbus_call::{CallId, ServerName};
+use ifbus_call::order::Direction;
+use ifbus_call::{CallId, ConferenceId, RecordingId, ServerName};
 
-use crate::view::{CallView, ForeignView, ServerView};
+use crate::conference::Room;
+use crate::view::{CallView, ConferenceView, ForeignView, LegView, MemberView, RecordingView, ServerView};
 
 /// How many ended calls are kept for questions; older ones are forgotten.
 pub const ENDED_MAX: usize = 10_000;
@@ -23,6 +25,8 @@ pub struct Board {
     calls: DashMap<CallId, Arc<CallView>>,
     servers: DashMap<ServerName, Arc<ServerView>>,
     foreign: DashMap<ServerName, Arc<Vec<ForeignView>>>,
+    recordings: DashMap<RecordingId, Arc<RecordingView>>,
+    rooms: DashMap<ConferenceId, Room>,
     ended: Mutex<VecDeque<CallId>>,
 }
 
@@ -95,6 +99,69 @@ impl Board {
         legs
     }
 
+    /// The recording with this id.
+    #[must_use]
+    pub fn recording(&self, id: RecordingId) -> Option<Arc<RecordingView>> {
+        self.recordings.get(&id).map(|view| Arc::clone(&view))
+    }
+
+    /// Every recording, newest first.
+    #[must_use]
+    pub fn recordings(&self) -> Vec<Arc<RecordingView>> {
+        let mut recordings: Vec<_> = self.recordings.iter().map(|entry| Arc::clone(entry.value())).collect();
+        recordings.sort_by_key(|view| std::cmp::Reverse(view.id));
+        recordings
+    }
+
+    /// The conference with this id, with its members of now.
+    #[must_use]
+    pub fn conference(&self, id: &ConferenceId) -> Option<ConferenceView> {
+        let room = self.rooms.get(id)?.clone();
+        Some(self.with_members(&room))
+    }
+
+    /// Every conference, by name.
+    #[must_use]
+    pub fn conferences(&self) -> Vec<ConferenceView> {
+        let mut rooms: Vec<Room> = self.rooms.iter().map(|entry| entry.value().clone()).collect();
+        rooms.sort_by(|a, b| a.id.cmp(&b.id));
+        rooms.iter().map(|room| self.with_members(room)).collect()
+    }
+
+    fn with_members(&self, room: &Room) -> ConferenceView {
+        let mut calls = self.calls();
+        calls.retain(|call| call.conference.as_ref() == Some(&room.id) && !call.status.is_terminal());
+        calls.reverse();
+        let members = calls.iter().flat_map(|call| call.legs.iter().map(|leg| member(call.id, leg)));
+        let foreign = self
+            .foreign
+            .get(&room.server)
+            .map_or(0, |legs| legs.iter().filter(|leg| leg.conference.as_ref() == Some(&room.id)).count());
+        ConferenceView {
+            id: room.id.clone(),
+            object: "conference".to_owned(),
+            server: room.server.clone(),
+            created_at: room.created_at,
+            members: members.collect(),
+            foreign: u32::try_from(foreign).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Shows a recording.
+    pub fn show_recording(&self, view: RecordingView) {
+        self.recordings.insert(view.id, Arc::new(view));
+    }
+
+    /// Shows a conference.
+    pub fn show_room(&self, room: Room) {
+        self.rooms.insert(room.id.clone(), room);
+    }
+
+    /// Forgets a conference that is over.
+    pub fn forget_room(&self, id: &ConferenceId) {
+        self.rooms.remove(id);
+    }
+
     /// Shows a call. The oldest ended calls beyond [`ENDED_MAX`] are forgotten.
     pub fn show_call(&self, view: CallView) {
         let (id, over) = (view.id, view.status.is_terminal());
@@ -124,5 +191,17 @@ impl Board {
     pub fn forget_server(&self, name: &ServerName) {
         self.servers.remove(name);
         self.foreign.remove(name);
+    }
+}
+
+fn member(call: CallId, leg: &LegView) -> MemberView {
+    MemberView {
+        id: format!("{call}.{}", leg.role.letter()),
+        call,
+        role: leg.role,
+        party: leg.party.clone(),
+        stage: leg.stage.clone(),
+        inside: leg.in_conference,
+        muted: leg.muted.contains(&Direction::In),
     }
 }

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ifbus_adapters::Settings;
-use ifbus_call::{Address, CallId, Kind, ServerName, Verb};
+use ifbus_call::{Address, CallId, ConferenceId, Kind, RecordingId, ServerName, Verb};
 
 use crate::board::Board;
 use crate::journal::Journal;
 use crate::problem::Problem;
-use crate::view::{CallView, Origin, ServerView, TestReport};
+use crate::view::{CallView, ConferenceView, Origin, RecordingView, ServerView, TestReport};
 
 /// An answer that is on its way.
 pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send>>;
@@ -27,6 +27,28 @@ pub trait Control: Send + Sync {
 
     /// Does something to a call; answered when it is under way, or refused. How it ends comes as an event.
     fn act(&self, call: CallId, verb: Verb) -> Reply<Acted>;
+
+    /// Records a call from now, or from the first talk, until it is stopped or over.
+    fn record(&self, call: CallId) -> Reply<RecordingView>;
+
+    /// Stops a recording; one that is over is a success.
+    fn stop_recording(&self, recording: RecordingId) -> Reply<RecordingView>;
+
+    /// Names a conference and the server it is on; nothing is sent before its first member comes. One that is there
+    /// already is a success.
+    fn create_conference(&self, id: ConferenceId, server: Option<ServerName>) -> Reply<ConferenceView>;
+
+    /// Calls a party into a conference.
+    fn invite(&self, conference: ConferenceId, invitation: Invitation) -> Reply<CallView>;
+
+    /// Brings both parties of a call into a conference on the call's server.
+    fn enter(&self, conference: ConferenceId, call: CallId) -> Reply<Acted>;
+
+    /// Hangs up every member of ours and forgets the conference.
+    fn end_conference(&self, id: ConferenceId) -> Reply<ConferenceView>;
+
+    /// The server takes no new calls, or takes them again. Answered when the server was told, as far as it is connected.
+    fn drain(&self, server: ServerName, on: bool) -> Reply<ServerView>;
 
     /// Adds a server, or changes one that was added before; answered when it is connected, or after `wait` as it is then.
     fn add_server(&self, server: ServerSpec, wait: Duration) -> Reply<ServerView>;
@@ -53,6 +75,23 @@ pub struct PlaceCall {
     pub timeout: Duration,
     /// The id it gets, chosen by whoever had to write it down before; the router chooses one if nothing is said.
     pub id: Option<CallId>,
+    /// Whether it is recorded from the first talk.
+    pub record: bool,
+    /// The party goes into this conference instead of talking to another; `to` is its name then.
+    pub conference: Option<ConferenceId>,
+}
+
+/// A party that is called into a conference.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Invitation {
+    /// Who is rung.
+    pub to: Address,
+    /// Whom it sees as caller, instead of the conference.
+    pub caller_id: Option<Address>,
+    /// How long its phone may ring.
+    pub timeout: Duration,
+    /// Whether its part is recorded.
+    pub record: bool,
 }
 
 /// A verb was taken.

@@ -5,8 +5,10 @@
 //!
 //! Read [`control`] first: everything that can be asked of a fleet. Then `server` and `router`.
 
+pub mod archive;
 pub mod board;
 pub mod clock;
+pub mod conference;
 pub mod control;
 pub mod journal;
 pub mod meter;
@@ -18,6 +20,7 @@ pub mod server;
 pub mod store;
 pub mod view;
 
+pub use archive::Archive;
 pub use board::Board;
 pub use control::{Acted, Control, Fleet, PlaceCall, Reply, ServerSpec};
 pub use journal::{EventView, Fact, Journal, Read, Reader};

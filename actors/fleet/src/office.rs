@@ -10,21 +10,25 @@ use std::time::Duration;
 
 use ifbus_adapters::BadSetting;
 use ifbus_adapters::adapter::Adapter;
-use ifbus_call::{CallId, Goal, InstanceId, ServerName, Verb};
+use ifbus_call::call::Stored;
+use ifbus_call::{CallId, ConferenceId, InstanceId, RecordingId, ServerName, Verb};
 use ifbus_links::Network;
 use ifbus_supervision::{ActorName, Address, Behavior, Down, Escalation, Exit, On, Policy, Recipient, World};
+use jiff::Timestamp;
 
+use crate::archive::Archive;
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::control::{Acted, Control, PlaceCall, Reply, ServerSpec};
+use crate::conference::{Conferences, ConferencesSeed, Create, End, Enter, Invite, Room};
+use crate::control::{Acted, Control, Invitation, PlaceCall, Reply, ServerSpec};
 use crate::journal::{Fact, Journal};
 use crate::meter::Meter;
 use crate::problem::{Code, Problem};
 use crate::roster::Roster;
 use crate::router::{Place, Returned, Router, RouterSeed};
-use crate::server::{Act, Inspect, Memory, Retire, Server, ServerSeed, Shared, TryNow};
+use crate::server::{Act, Drain, Inspect, Memory, RecordCall, Retire, Server, ServerSeed, Shared, TryNow};
 use crate::store::Store;
-use crate::view::{CallView, Origin, ServerState, ServerView, TestReport};
+use crate::view::{CallView, ConferenceView, Origin, RecordingView, ServerState, ServerView, TestReport};
 
 /// How long a surface waits for an actor that has nothing to do but answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -48,6 +52,8 @@ pub struct OfficeSeed {
     pub journal: Journal,
     /// What has to survive us.
     pub store: Store,
+    /// Where recordings are kept.
+    pub archive: Arc<dyn Archive>,
     /// The time of day.
     pub clock: Clock,
     /// The servers that can be told.
@@ -58,6 +64,8 @@ pub struct OfficeSeed {
     pub check: CheckServer,
     /// The servers of now, also after a death of ours.
     pub servers: Arc<Mutex<BTreeMap<ServerName, Enrolled>>>,
+    /// The conferences of now, also after a death of ours.
+    pub rooms: Arc<Mutex<BTreeMap<ConferenceId, Room>>>,
 }
 
 /// A server of the fleet, as remembered across a death of the office.
@@ -70,10 +78,16 @@ pub struct Enrolled {
 }
 
 impl Enrolled {
-    /// A server with the goals of its calls that were found in the store.
+    /// A server nobody has seen yet.
     #[must_use]
-    pub fn new(spec: ServerSpec, goals: BTreeMap<CallId, Goal>) -> Self {
-        Self { spec, memory: Arc::new(Memory::with_goals(goals)) }
+    pub fn new(spec: ServerSpec) -> Self {
+        Self { spec, memory: Arc::default() }
+    }
+
+    /// A server with what was found in the store: what calls need to be adopted as they were, since when it drains.
+    #[must_use]
+    pub fn found(spec: ServerSpec, stored: BTreeMap<CallId, Stored>, draining: Option<Timestamp>) -> Self {
+        Self { spec, memory: Arc::new(Memory::found(stored, draining)) }
     }
 }
 
@@ -82,6 +96,7 @@ pub struct Office {
     shared: Shared,
     roster: Arc<Roster>,
     router: Address<Router>,
+    conferences: Address<Conferences>,
     check: CheckServer,
     servers: Arc<Mutex<BTreeMap<ServerName, Enrolled>>>,
     /// Servers change their actor when they are changed; the number keeps the names of two apart.
@@ -97,8 +112,8 @@ struct Remove {
     /// Who wants it: what comes from the file is removed by the file.
     by: Origin,
 }
-/// Who routes calls.
-struct WhoRoutes;
+/// Who routes calls, and who keeps the conferences.
+struct WhoIsWho;
 
 impl Behavior for Office {
     type Seed = OfficeSeed;
@@ -113,14 +128,23 @@ impl Behavior for Office {
             board: Arc::clone(&seed.board),
             journal: seed.journal.clone(),
             store: seed.store.clone(),
+            archive: Arc::clone(&seed.archive),
             clock: seed.clock,
             meter: Arc::clone(&seed.meter),
             router: Recipient::new("router", move |returned: Returned| me.tell(returned)),
         };
         let router_seed = RouterSeed { shared: shared.clone(), roster: Arc::clone(&seed.roster) };
         let router = world.supervise::<Router>("router", router_seed, Policy::default());
+        let conferences_seed = ConferencesSeed {
+            shared: shared.clone(),
+            roster: Arc::clone(&seed.roster),
+            router: router.clone(),
+            rooms: Arc::clone(&seed.rooms),
+        };
+        let conferences = world.supervise::<Conferences>("conferences", conferences_seed, Policy::default());
         let mut office = Self {
             shared,
+            conferences,
             roster: Arc::clone(&seed.roster),
             router,
             check: Rc::clone(&seed.check),
@@ -143,8 +167,9 @@ impl Behavior for Office {
 
     fn child_gave_up(&mut self, child: &ActorName, last: &Exit, _world: &mut World<Self>) -> Escalation {
         tracing::error!(actor = %child, reason = last.reason(), "an actor gave up; the others go on");
-        // Without a router nothing can be placed: that is worth a fresh start of everything.
-        if *child == *self.router.name() { Escalation::Die } else { Escalation::Keep }
+        // Without a router nothing can be placed, without the conferences nobody can meet: that is worth a fresh start of everything.
+        let needed = [self.router.name(), self.conferences.name()];
+        if needed.contains(&child) { Escalation::Die } else { Escalation::Keep }
     }
 }
 
@@ -198,11 +223,11 @@ impl On<Returned> for Office {
     }
 }
 
-impl On<WhoRoutes> for Office {
-    type Reply = Address<Router>;
+impl On<WhoIsWho> for Office {
+    type Reply = (Address<Router>, Address<Conferences>);
 
-    fn on(&mut self, _: WhoRoutes, _world: &mut World<Self>) -> Address<Router> {
-        self.router.clone()
+    fn on(&mut self, _: WhoIsWho, _world: &mut World<Self>) -> Self::Reply {
+        (self.router.clone(), self.conferences.clone())
     }
 }
 
@@ -233,7 +258,7 @@ impl On<Add> for Office {
             }
             self.retire(&name, &before.memory);
         }
-        let enrolled = Enrolled::new(spec, BTreeMap::new());
+        let enrolled = Enrolled::new(spec);
         self.lock().insert(name.clone(), enrolled.clone());
         self.start(&enrolled, world)?;
         let (kind, text) =
@@ -286,6 +311,7 @@ fn unknown_server(name: &ServerName, known: &[ServerName]) -> Problem {
 pub struct Counter {
     office: Address<Office>,
     router: Address<Router>,
+    conferences: Address<Conferences>,
     roster: Arc<Roster>,
     board: Arc<Board>,
 }
@@ -296,8 +322,8 @@ impl Counter {
     /// # Errors
     /// The office gave up at birth.
     pub async fn open(office: Address<Office>, roster: Arc<Roster>, board: Arc<Board>) -> Result<Self, Down> {
-        let router = office.ask(WhoRoutes, ANSWER_WITHIN).await?;
-        Ok(Self { office, router, roster, board })
+        let (router, conferences) = office.ask(WhoIsWho, ANSWER_WITHIN).await?;
+        Ok(Self { office, router, conferences, roster, board })
     }
 
     /// Removes a server that left the configuration file; refused while it carries calls.
@@ -315,18 +341,70 @@ impl Control for Counter {
     }
 
     fn act(&self, call: CallId, verb: Verb) -> Reply<Acted> {
-        let view = self.board.call(call);
-        let server =
-            view.as_ref().and_then(|view| view.server.clone()).and_then(|name| self.roster.address(&name));
-        let Some(server) = server else {
-            let problem = match view {
-                Some(_) => Problem::new(Code::ServerDown, "the server of this call was removed"),
-                None => Problem::new(Code::UnknownCall, format!("no call has the id {call}")),
-            };
-            return Box::pin(async move { Err(problem.of_call(call)) });
+        match self.server_of(call) {
+            Ok(server) => {
+                let acted = server.ask(Act { call, verb }, ANSWER_WITHIN);
+                Box::pin(async move { acted.await.map_err(down)? })
+            }
+            Err(problem) => refuse(problem),
+        }
+    }
+
+    fn record(&self, call: CallId) -> Reply<RecordingView> {
+        match self.server_of(call) {
+            Ok(server) => {
+                let recorded = server.ask(RecordCall(call), ANSWER_WITHIN);
+                Box::pin(async move { recorded.await.map_err(down)? })
+            }
+            Err(problem) => refuse(problem),
+        }
+    }
+
+    fn stop_recording(&self, recording: RecordingId) -> Reply<RecordingView> {
+        let Some(view) = self.board.recording(recording) else {
+            let detail = format!("no recording has the id {recording}");
+            return refuse(Problem::new(Code::UnknownRecording, detail));
         };
-        let acted = server.ask(Act { call, verb }, ANSWER_WITHIN);
-        Box::pin(async move { acted.await.map_err(down)? })
+        let running = self.board.call(view.call).is_some_and(|call| call.recording == Some(recording));
+        if !running {
+            return Box::pin(async move { Ok(view.as_ref().clone()) });
+        }
+        let acted = self.act(view.call, Verb::StopRecord);
+        let board = Arc::clone(&self.board);
+        Box::pin(async move {
+            acted.await?;
+            Ok(board.recording(recording).unwrap_or(view).as_ref().clone())
+        })
+    }
+
+    fn create_conference(&self, id: ConferenceId, server: Option<ServerName>) -> Reply<ConferenceView> {
+        let created = self.conferences.ask(Create { id, server }, ANSWER_WITHIN);
+        Box::pin(async move { created.await.map_err(down)? })
+    }
+
+    fn invite(&self, id: ConferenceId, invitation: Invitation) -> Reply<CallView> {
+        let invited = self.conferences.ask_for(|answer| Invite { id, invitation, answer }, ANSWER_WITHIN);
+        Box::pin(async move { invited.await.map_err(down)? })
+    }
+
+    fn enter(&self, id: ConferenceId, call: CallId) -> Reply<Acted> {
+        let entered = self.conferences.ask_for(move |answer| Enter { id, call, answer }, ANSWER_WITHIN);
+        Box::pin(async move { entered.await.map_err(down)? })
+    }
+
+    fn end_conference(&self, id: ConferenceId) -> Reply<ConferenceView> {
+        let ended = self.conferences.ask(End(id), ANSWER_WITHIN);
+        Box::pin(async move { ended.await.map_err(down)? })
+    }
+
+    fn drain(&self, server: ServerName, on: bool) -> Reply<ServerView> {
+        match self.named(&server) {
+            Ok(server) => {
+                let drained = server.ask_for(move |answer| Drain { on, answer }, TEST_WITHIN);
+                Box::pin(async move { drained.await.map_err(down)? })
+            }
+            Err(problem) => refuse(problem),
+        }
     }
 
     fn add_server(&self, server: ServerSpec, wait: Duration) -> Reply<ServerView> {
@@ -359,14 +437,38 @@ impl Control for Counter {
     }
 
     fn test_server(&self, name: ServerName) -> Reply<TestReport> {
-        let Some(server) = self.roster.address(&name) else {
-            let known: Vec<ServerName> = self.board.servers().iter().map(|view| view.name.clone()).collect();
-            let problem = unknown_server(&name, &known);
-            return Box::pin(async move { Err(problem) });
-        };
-        let report = server.ask_for(Inspect, TEST_WITHIN);
-        Box::pin(async move { report.await.map_err(down) })
+        match self.named(&name) {
+            Ok(server) => {
+                let report = server.ask_for(Inspect, TEST_WITHIN);
+                Box::pin(async move { report.await.map_err(down) })
+            }
+            Err(problem) => refuse(problem),
+        }
     }
+}
+
+impl Counter {
+    /// The server that carries a call.
+    fn server_of(&self, call: CallId) -> Result<Address<Server>, Problem> {
+        let view = self.board.call(call).ok_or_else(|| {
+            Problem::new(Code::UnknownCall, format!("no call has the id {call}")).of_call(call)
+        })?;
+        let server = view.server.as_ref().and_then(|name| self.roster.address(name));
+        server.ok_or_else(|| {
+            Problem::new(Code::ServerDown, "the server of this call was removed").of_call(call)
+        })
+    }
+
+    fn named(&self, name: &ServerName) -> Result<Address<Server>, Problem> {
+        self.roster.address(name).ok_or_else(|| {
+            let known: Vec<ServerName> = self.board.servers().iter().map(|view| view.name.clone()).collect();
+            unknown_server(name, &known)
+        })
+    }
+}
+
+fn refuse<T: Send + 'static>(problem: Problem) -> Reply<T> {
+    Box::pin(async move { Err(problem) })
 }
 
 /// What an asker is told when an actor does not answer.

@@ -23,6 +23,10 @@ pub enum Code {
     UnknownServer,
     /// No call has this id.
     UnknownCall,
+    /// No recording has this id.
+    UnknownRecording,
+    /// No conference has this id.
+    UnknownConference,
     /// No such path.
     UnknownPath,
     /// The path does not take this method.
@@ -65,13 +69,15 @@ pub enum Code {
 
 impl Code {
     /// Every code, each with its page in the documentation.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidRequest,
         Self::Unauthenticated,
         Self::MissingScope,
         Self::ForeignHost,
         Self::UnknownServer,
         Self::UnknownCall,
+        Self::UnknownRecording,
+        Self::UnknownConference,
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::WrongState,
@@ -141,6 +147,8 @@ impl Code {
             Self::ForeignHost => ("foreign_host", 403, 5, "the request is addressed to somebody else"),
             Self::UnknownServer => ("unknown_server", 404, 3, "no server has this name"),
             Self::UnknownCall => ("unknown_call", 404, 3, "no call has this id"),
+            Self::UnknownRecording => ("unknown_recording", 404, 3, "no recording has this id"),
+            Self::UnknownConference => ("unknown_conference", 404, 3, "no conference has this id"),
             Self::UnknownPath => ("unknown_path", 404, 3, "there is nothing at this path"),
             Self::MethodNotAllowed => ("method_not_allowed", 405, 2, "the path does not take this method"),
             Self::WrongState => ("wrong_state", 409, 1, "the call is not in a state for this"),
@@ -198,7 +206,7 @@ pub struct Skipped {
     /// Which.
     #[schema(value_type = String)]
     pub server: ServerName,
-    /// Why: `down`, `connecting`, `suspect`, `at_capacity`, `cps_exceeded`, `tried`, `removed`, `not_named`.
+    /// Why: `down`, `connecting`, `suspect`, `draining`, `drained`, `at_capacity`, `cps_exceeded`, `tried`, `removed`, `not_named`.
     pub reason: String,
     /// More words, if there are any.
     pub detail: Option<String>,

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use ifbus_call::order::Direction;
-use ifbus_call::{Address, By, CallId, Cause, Finding, Kind, Load, Role, Said, ServerName};
+use ifbus_call::{
+    Address, By, CallId, Cause, ConferenceId, Finding, Inbound, Kind, Load, RecordingId, Role, Said,
+    ServerName,
+};
 
 /// Where a call stands. The last five are terminal; a call has exactly one of them in its life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
@@ -93,6 +96,14 @@ pub struct CallView {
     pub attempts: Vec<AttemptView>,
     /// Whether one party hears music by an order of ours.
     pub held: bool,
+    /// The conference its parties are in, or on their way to.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub conference: Option<ConferenceId>,
+    /// The recording that is being made.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub recording: Option<RecordingId>,
     /// What is under way on it: `hold`, `blind_transfer`.
     pub verb: Option<String>,
     /// Born.
@@ -113,6 +124,34 @@ pub struct CallView {
     pub seq: u64,
 }
 
+impl CallView {
+    /// A call that was just asked for.
+    #[must_use]
+    pub fn new(id: CallId, from: Address, to: Address, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            object: "call".to_owned(),
+            status: Status::Queued,
+            from,
+            to,
+            server: None,
+            legs: Vec::new(),
+            cause: None,
+            attempts: Vec::new(),
+            held: false,
+            conference: None,
+            recording: None,
+            verb: None,
+            created_at,
+            ringing_at: None,
+            answered_at: None,
+            ended_at: None,
+            duration_s: None,
+            seq: 0,
+        }
+    }
+}
+
 /// A party of a call.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LegView {
@@ -127,6 +166,118 @@ pub struct LegView {
     /// The directions silenced by an order of ours: `in`, `out`.
     #[schema(value_type = Vec<String>)]
     pub muted: Vec<Direction>,
+    /// Whether it is in a conference.
+    #[serde(default)]
+    pub in_conference: bool,
+}
+
+/// A recording of a call.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RecordingView {
+    /// Its id: `rec_` and 26 characters.
+    #[schema(value_type = String)]
+    pub id: RecordingId,
+    /// Always `recording`.
+    pub object: String,
+    /// The call it belongs to.
+    #[schema(value_type = String)]
+    pub call: CallId,
+    /// The server that makes it.
+    #[schema(value_type = String)]
+    pub server: ServerName,
+    /// How far it is.
+    pub status: RecordingStatus,
+    /// Parts begun: a new one for each leg that carries it.
+    pub segments: u16,
+    /// Asked for.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Over: nothing more is recorded.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub stopped_at: Option<Timestamp>,
+    /// The size of the file, once it is stored.
+    pub bytes: Option<u64>,
+    /// Its playing time, once it is stored.
+    pub seconds: Option<f64>,
+    /// The SHA-256 of the file, once it is stored.
+    pub sha256: Option<String>,
+    /// Why it failed, or why it is not stored yet.
+    pub why: Option<String>,
+}
+
+/// How far a recording is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingStatus {
+    /// It is being made, or will be from the first talk.
+    Recording,
+    /// It is over and on its way from the server.
+    Stopping,
+    /// Its file can be fetched from us.
+    Stored,
+    /// There is no file, and there will be none.
+    Failed,
+}
+
+impl RecordingStatus {
+    /// The word shown on every surface.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recording => "recording",
+            Self::Stopping => "stopping",
+            Self::Stored => "stored",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether nothing more will happen to it.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Stored | Self::Failed)
+    }
+}
+
+/// A conference: a name, and the server it is on. Its members are legs of calls.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ConferenceView {
+    /// Its id, chosen by whoever created it.
+    #[schema(value_type = String)]
+    pub id: ConferenceId,
+    /// Always `conference`.
+    pub object: String,
+    /// Where it is.
+    #[schema(value_type = String)]
+    pub server: ServerName,
+    /// Created.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Who is in it, or on the way.
+    pub members: Vec<MemberView>,
+    /// Legs in it that are not ours, as last listed: phones that dialled in by themselves.
+    pub foreign: u32,
+}
+
+/// A party of a conference.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct MemberView {
+    /// The call's id, a dot, and its place in the call: `c_....a`.
+    pub id: String,
+    /// The call it is a leg of.
+    #[schema(value_type = String)]
+    pub call: CallId,
+    /// Its place in the call.
+    #[schema(value_type = String)]
+    pub role: Role,
+    /// Who it is.
+    #[schema(value_type = String)]
+    pub party: Address,
+    /// `planned`, `dialing`, `ringing` or `up`.
+    pub stage: String,
+    /// Whether it has arrived.
+    pub inside: bool,
+    /// Whether nobody hears it, by an order of ours.
+    pub muted: bool,
 }
 
 /// Why a call ended.
@@ -173,13 +324,25 @@ pub enum ServerState {
     Degraded,
     /// A probe went unanswered: no new calls until the next one is answered.
     Suspect,
+    /// Takes no new calls by an order of ours; those it has go on.
+    Draining,
+    /// The same, and it carries none of ours any more.
+    Drained,
     /// Not reachable, or refused us.
     Down,
 }
 
 impl ServerState {
     /// Every state, for metrics that must know them all in advance.
-    pub const ALL: [Self; 5] = [Self::Connecting, Self::Up, Self::Degraded, Self::Suspect, Self::Down];
+    pub const ALL: [Self; 7] = [
+        Self::Connecting,
+        Self::Up,
+        Self::Degraded,
+        Self::Suspect,
+        Self::Draining,
+        Self::Drained,
+        Self::Down,
+    ];
 
     /// The word shown on every surface.
     #[must_use]
@@ -189,6 +352,8 @@ impl ServerState {
             Self::Up => "up",
             Self::Degraded => "degraded",
             Self::Suspect => "suspect",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
             Self::Down => "down",
         }
     }
@@ -235,6 +400,9 @@ pub struct ServerView {
     pub note: Option<String>,
     /// Its interfaces, as last probed.
     pub interfaces: Vec<InterfaceView>,
+    /// Since when it takes no new calls by an order of ours, and whether its telephones still can call.
+    #[serde(default)]
+    pub drain: Option<DrainView>,
     /// Calls of ours it carries.
     pub calls: u32,
     /// Legs on it that are not ours, as last listed.
@@ -266,6 +434,17 @@ pub struct CertificateView {
     /// When it expires.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
+}
+
+/// A server that takes no new calls by an order of ours.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DrainView {
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// What it does with calls from its telephones and trunks; absent until it was told and has answered.
+    #[schema(value_type = Option<Object>)]
+    pub inbound: Option<Inbound>,
 }
 
 /// The life of the links to a server.
@@ -331,4 +510,8 @@ pub struct ForeignView {
     pub party: String,
     /// `dialing`, `ringing` or `up`.
     pub stage: String,
+    /// The conference of ours it dialled into by itself.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub conference: Option<ConferenceId>,
 }

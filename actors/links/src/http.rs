@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use awc::error::{ConnectError, PayloadError, SendRequestError, WsClientError};
 use awc::http::Method;
+use futures_util::StreamExt;
 use ifbus_adapters::Trust;
 use ifbus_adapters::adapter::{HttpReply, HttpRequest, LinkError};
 
@@ -114,8 +115,27 @@ impl Client {
         }
     }
 
-    /// Makes the request and reads the whole answer.
-    pub(crate) async fn ask(&self, http: HttpRequest) -> Result<HttpReply, LinkError> {
+    /// Makes the request and reads the answer: whole, or part by part into `part` where it is to be streamed.
+    pub(crate) async fn ask(
+        &self,
+        http: HttpRequest,
+        part: impl FnMut(Vec<u8>),
+    ) -> Result<HttpReply, LinkError> {
+        let (streamed, within) = (http.streamed, http.within);
+        let whole = async {
+            let (most, response) = (http.reply_max, self.send(http).await?);
+            let status = response.status();
+            if streamed && status.is_success() {
+                stream(response, most, part).await?;
+                return Ok(HttpReply { status: status.as_u16(), body: Vec::new() });
+            }
+            let body = read(response, most).await?;
+            Ok(HttpReply { status: status.as_u16(), body })
+        };
+        tokio::time::timeout(within, whole).await.unwrap_or(Err(LinkError::TimedOut))
+    }
+
+    async fn send(&self, http: HttpRequest) -> Result<Answer, LinkError> {
         let (url, address) = self.url(&http.host, http.port, &http.path);
         let method =
             Method::from_bytes(http.method.as_bytes()).map_err(|e| LinkError::Other(e.to_string()))?;
@@ -130,15 +150,33 @@ impl Client {
             Some((kind, body)) => request.content_type(kind).send_body(body),
             None => request.send(),
         };
-        let mut response = sent.await.map_err(|error| of_send(&error))?;
-        let body = response.body().limit(http.reply_max);
-        match tokio::time::timeout(http.within, body).await {
-            Ok(Ok(body)) => Ok(HttpReply { status: response.status().as_u16(), body: body.to_vec() }),
-            Ok(Err(PayloadError::Overflow)) => Err(LinkError::Limit("bytes of an http answer")),
-            Ok(Err(error)) => Err(LinkError::Other(error.to_string())),
-            Err(_) => Err(LinkError::TimedOut),
-        }
+        sent.await.map_err(|error| of_send(&error))
     }
+}
+
+type Answer = awc::ClientResponse<actix_http::BoxedPayloadStream>;
+
+async fn read(response: Answer, most: usize) -> Result<Vec<u8>, LinkError> {
+    let mut whole = Vec::new();
+    stream(response, most, |part| whole.extend(part)).await?;
+    Ok(whole)
+}
+
+/// Hands out the body as it comes.
+async fn stream(mut response: Answer, most: usize, mut part: impl FnMut(Vec<u8>)) -> Result<(), LinkError> {
+    let mut length = 0;
+    while let Some(bytes) = response.next().await {
+        let bytes = bytes.map_err(|error| match error {
+            PayloadError::Overflow => LinkError::Limit("bytes of an http answer"),
+            other => LinkError::Other(other.to_string()),
+        })?;
+        length += bytes.len();
+        if length > most {
+            return Err(LinkError::Limit("bytes of an http answer"));
+        }
+        part(bytes.to_vec());
+    }
+    Ok(())
 }
 
 fn of_send(error: &SendRequestError) -> LinkError {

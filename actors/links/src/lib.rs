@@ -90,7 +90,7 @@ impl Network for Sockets {
         let (clients, pins) = (self.http.clone(), Arc::clone(&self.pins));
         let task = spawn_local(async move {
             let reply = match clients.of(http.tls.as_ref(), &http.host, http.port, pins) {
-                Ok(client) => client.ask(http).await,
+                Ok(client) => client.ask(http, |bytes| sink(Report::HttpPart(id, bytes))).await,
                 Err(why) => Err(why),
             };
             sink(Report::Http(id, reply));

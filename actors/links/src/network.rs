@@ -41,6 +41,8 @@ pub enum Report {
     Closed(LinkId, LinkError),
     /// What came of a request.
     Http(RequestId, Result<HttpReply, LinkError>),
+    /// A part of the body of a streamed answer; [`Report::Http`] follows the last one.
+    HttpPart(RequestId, Vec<u8>),
 }
 
 /// A certificate that was verified.

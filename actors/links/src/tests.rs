@@ -239,6 +239,7 @@ pub(crate) fn request(port: u16, reply_max: usize) -> HttpRequest {
         body: Some(("application/json", b"{}".to_vec())),
         within: GUARD,
         reply_max,
+        streamed: false,
         tls: None,
     }
 }

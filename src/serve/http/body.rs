@@ -49,6 +49,9 @@ pub struct PlaceBody {
     /// How long each phone may ring, in seconds: 1 to 120, 30 if nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<f64>,
+    /// Whether it is recorded from the first talk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<bool>,
 }
 
 /// A verb without arguments.
@@ -129,6 +132,46 @@ pub struct OrderBody {
     pub call: CallView,
     /// The event it ended with, if it was waited for.
     pub result: Option<EventView>,
+}
+
+/// A conference to create.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConferenceBody {
+    /// Its id: 1 to 32 letters, digits, `-` and `_`.
+    pub id: String,
+    /// Where it is; chosen like for a call if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+}
+
+/// Who is to be in a conference: `to` or `call`, one of the two.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberBody {
+    /// Whom to call in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The call whose two parties are brought in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// Whom the party that is called sees as caller, instead of the conference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caller_id: Option<String>,
+    /// How long its phone may ring, in seconds: 1 to 120, 30 if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<f64>,
+    /// Whether what the called party says and hears is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<bool>,
+}
+
+/// What is to change about a member.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberChangeBody {
+    /// Whether nobody is to hear it.
+    pub muted: bool,
 }
 
 /// A server to add, or to change if it was added before.

@@ -59,17 +59,15 @@ pub(super) async fn place(api: Data<Api>, request: HttpRequest, payload: Payload
     let key = once::key(&request)?;
     let asked: PlaceBody = body(&request, payload).await?;
     let text = serde_json::to_string(&asked).expect("a body can be written as JSON");
-    let timeout = match asked.timeout_s {
-        None => RING,
-        Some(seconds) if (1.0..=120.0).contains(&seconds) => Duration::from_secs_f64(seconds),
-        Some(_) => return Err(invalid("timeout_s: between 1 and 120 seconds").about("timeout_s").into()),
-    };
+    let timeout = ring_time(asked.timeout_s)?;
     let call = PlaceCall {
         from: address(&asked.from, "from")?,
         to: address(&asked.to, "to")?,
         server: asked.server.map(|server| known_server(&api.fleet.board, &server)).transpose()?,
         caller_id: asked.caller_id.map(|caller| address(&caller, "caller_id")).transpose()?,
         timeout,
+        record: asked.record.unwrap_or(false),
+        conference: None,
         id: None,
     };
     let within = wait::preference(&request);
@@ -97,6 +95,15 @@ pub(super) async fn place(api: Data<Api>, request: HttpRequest, payload: Payload
     let waited = wait::until(&api, reader, id, within, settled).await;
     let answer = if waited.done { HttpResponse::Ok() } else { HttpResponse::Accepted() };
     Ok(with(answer).insert_header(applied(within)).json(waited.call.unwrap_or_else(|| Arc::new(placed))))
+}
+
+/// How long a phone may ring.
+pub(super) fn ring_time(seconds: Option<f64>) -> Result<Duration, Problem> {
+    match seconds {
+        None => Ok(RING),
+        Some(seconds) if (1.0..=120.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Some(_) => Err(invalid("timeout_s: between 1 and 120 seconds").about("timeout_s")),
+    }
 }
 
 /// Which calls to list.
@@ -356,6 +363,10 @@ const fn word(verb: &Verb) -> &'static str {
         Verb::Dtmf { .. } => "dtmf",
         Verb::Mute { on: true, .. } => "mute",
         Verb::Mute { on: false, .. } => "unmute",
+        Verb::Enter { .. } => "enter",
+        Verb::Kick { .. } => "kick",
+        Verb::Record { .. } => "record",
+        Verb::StopRecord => "stop_record",
     }
 }
 

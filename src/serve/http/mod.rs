@@ -8,6 +8,7 @@
 
 pub mod body;
 mod calls;
+mod conferences;
 mod config;
 mod detect;
 pub mod error;
@@ -21,6 +22,7 @@ mod metrics;
 mod once;
 pub mod openapi;
 mod problems;
+mod recordings;
 mod request;
 pub mod routes;
 mod servers;
@@ -31,6 +33,7 @@ mod wait;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +80,8 @@ pub struct Options {
     pub metrics: Arc<Metrics>,
     /// Where keys of requests are written down.
     pub store: Store,
+    /// The folder of recordings.
+    pub recordings: PathBuf,
     /// Reads the configuration again.
     pub reload: Reload,
 }
@@ -147,6 +152,7 @@ pub(crate) struct Api {
     metrics: Arc<Metrics>,
     waiting: Semaphore,
     keys: once::Keys,
+    recordings: PathBuf,
     reload: Reload,
 }
 
@@ -171,6 +177,7 @@ pub fn server(fleet: Fleet, ready: watch::Receiver<bool>, options: Options) -> i
         metrics: options.metrics,
         waiting: Semaphore::new(WAITING_MAX),
         keys: once::Keys::new(options.store),
+        recordings: options.recordings,
         reload: options.reload,
     });
     let server = HttpServer::new(move || {

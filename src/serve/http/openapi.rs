@@ -5,7 +5,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    body, calls, config, detect, error, events, health, matrix, metrics, problems, servers, summary,
+    body, calls, conferences, config, detect, error, events, health, matrix, metrics, problems, recordings,
+    servers, summary,
 };
 
 /// The document as it is committed and served.
@@ -27,11 +28,25 @@ pub const COMMITTED: &str = include_str!("../openapi.json");
         calls::transfer,
         calls::transfer_complete,
         calls::transfer_cancel,
+        recordings::start,
+        recordings::list,
+        recordings::show,
+        recordings::stop,
+        recordings::file,
+        conferences::create,
+        conferences::list,
+        conferences::show,
+        conferences::end,
+        conferences::add,
+        conferences::change,
+        conferences::remove,
         servers::add,
         servers::list,
         servers::show,
         servers::remove,
         servers::test,
+        servers::drain,
+        servers::undrain,
         config::reload,
         detect::detect,
         events::stream,

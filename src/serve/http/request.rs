@@ -1,5 +1,6 @@
 //! What a request holds, taken apart: every mistake names its field and never repeats a value.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -91,6 +92,15 @@ pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Pro
         }
         _ => invalid("the query is not of its form"),
     })
+}
+
+/// A list that takes no parameters.
+pub(super) fn no_query(request: &HttpRequest) -> Result<(), Problem> {
+    let given: BTreeMap<String, String> = query(request)?;
+    match given.keys().next() {
+        None => Ok(()),
+        Some(key) => Err(invalid("this list takes no parameters").about(printable(key, 40))),
+    }
 }
 
 /// An address in field `param`.

@@ -10,7 +10,8 @@ use ifbus_fleet::{Code, Problem};
 use super::error::Refusal;
 use super::guard::{self, Bearer, Needs};
 use super::{
-    calls, config, detect, events, gate, health, matrix, metrics, openapi, problems, servers, summary,
+    calls, conferences, config, detect, events, gate, health, matrix, metrics, openapi, problems, recordings,
+    servers, summary,
 };
 
 /// One path with one method.
@@ -42,6 +43,12 @@ macro_rules! POST {
     };
 }
 
+macro_rules! PATCH {
+    ($handler:path) => {
+        web::patch().to($handler)
+    };
+}
+
 macro_rules! DELETE {
     ($handler:path) => {
         web::delete().to($handler)
@@ -67,11 +74,25 @@ pub const ENTRIES: &[Entry] = entries! {
     POST "/v1/calls/{id}/transfer" WRITE_CALLS => calls::transfer;
     POST "/v1/calls/{id}/transfer/complete" WRITE_CALLS => calls::transfer_complete;
     POST "/v1/calls/{id}/transfer/cancel" WRITE_CALLS => calls::transfer_cancel;
+    POST "/v1/calls/{id}/recordings" WRITE_CALLS => recordings::start;
+    GET "/v1/recordings" READ_CALLS => recordings::list;
+    GET "/v1/recordings/{id}" READ_CALLS => recordings::show;
+    POST "/v1/recordings/{id}/stop" WRITE_CALLS => recordings::stop;
+    GET "/v1/recordings/{id}/file" READ_CALLS => recordings::file;
+    POST "/v1/conferences" WRITE_CALLS => conferences::create;
+    GET "/v1/conferences" READ_CALLS => conferences::list;
+    GET "/v1/conferences/{id}" READ_CALLS => conferences::show;
+    DELETE "/v1/conferences/{id}" WRITE_CALLS => conferences::end;
+    POST "/v1/conferences/{id}/members" WRITE_CALLS => conferences::add;
+    PATCH "/v1/conferences/{id}/members/{member}" WRITE_CALLS => conferences::change;
+    DELETE "/v1/conferences/{id}/members/{member}" WRITE_CALLS => conferences::remove;
     POST "/v1/servers" WRITE_SERVERS => servers::add;
     GET "/v1/servers" READ_SERVERS => servers::list;
     GET "/v1/servers/{name}" READ_SERVERS => servers::show;
     DELETE "/v1/servers/{name}" WRITE_SERVERS => servers::remove;
     POST "/v1/servers/{name}/test" WRITE_SERVERS => servers::test;
+    POST "/v1/servers/{name}/drain" WRITE_SERVERS => servers::drain;
+    POST "/v1/servers/{name}/undrain" WRITE_SERVERS => servers::undrain;
     GET "/v1/events" Needs::Right(Scope::Events) => events::stream;
     POST "/v1/config/reload" WRITE_SERVERS => config::reload;
     POST "/v1/detect" WRITE_SERVERS => detect::detect;

@@ -1,6 +1,5 @@
 //! Servers: add or change, list, show, test, remove.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -18,7 +17,7 @@ use utoipa::IntoParams;
 
 use super::body::{ListBody, RemovedBody, ServerBody};
 use super::error::{ProblemBody, Refusal};
-use super::request::{body, invalid, known_server, query};
+use super::request::{body, invalid, known_server, no_query, query};
 use super::{ANSWER_WITHIN, Api, wait};
 
 /// How long an addition waits for the server to be connected if nothing is said.
@@ -120,14 +119,6 @@ pub(super) async fn list(api: Data<Api>, request: HttpRequest) -> Answer {
     Ok(HttpResponse::Ok().json(ListBody::new(api.fleet.board.servers(), None)))
 }
 
-fn no_query(request: &HttpRequest) -> Result<(), Problem> {
-    let given: BTreeMap<String, String> = query(request)?;
-    match given.keys().next() {
-        None => Ok(()),
-        Some(key) => Err(invalid("this list takes no parameters").about(printable(key, 40))),
-    }
-}
-
 /// Shows one server.
 #[utoipa::path(
     get, path = "/v1/servers/{name}", operation_id = "show_server", tag = "servers", params(("name" = String, Path)),
@@ -185,4 +176,46 @@ pub(super) async fn test(
     let name = known_server(&api.fleet.board, &name)?;
     let report = api.answer(api.fleet.control.test_server(name), ANSWER_WITHIN).await?;
     Ok(HttpResponse::Ok().json(report))
+}
+
+/// The server takes no new calls: none of ours from now on, none from its telephones and trunks where the answer says
+/// so. Calls that are there go on.
+#[utoipa::path(
+    post, path = "/v1/servers/{name}/drain", operation_id = "drain_server", tag = "servers", params(("name" = String, Path)),
+    responses(
+        (status = 200, description = "It drains", body = ServerView),
+        (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn drain(
+    api: Data<Api>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Answer {
+    set_drain(&api, &request, &name, payload, true).await
+}
+
+/// The server takes calls again.
+#[utoipa::path(
+    post, path = "/v1/servers/{name}/undrain", operation_id = "undrain_server", tag = "servers", params(("name" = String, Path)),
+    responses(
+        (status = 200, description = "It takes calls", body = ServerView),
+        (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn undrain(
+    api: Data<Api>,
+    request: HttpRequest,
+    name: Path<String>,
+    payload: Payload,
+) -> Answer {
+    set_drain(&api, &request, &name, payload, false).await
+}
+
+async fn set_drain(api: &Api, request: &HttpRequest, name: &str, payload: Payload, on: bool) -> Answer {
+    let super::body::EmptyBody {} = body(request, payload).await?;
+    let name = known_server(&api.fleet.board, name)?;
+    let server = api.answer(api.fleet.control.drain(name, on), ANSWER_WITHIN).await?;
+    Ok(HttpResponse::Ok().json(server))
 }

@@ -5,9 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ifbus_adapters::adapter::DownReason;
-use ifbus_call::{By, CallId, Cause, Evidence, Interface, Kind, Order, Refused, Role, Said, ServerName, Why};
+use ifbus_call::{
+    By, CallId, Cause, ConferenceId, Evidence, Interface, Kind, Order, RecordingId, Refused, Role, Said,
+    ServerName, Why,
+};
+use ifbus_fleet::control::Invitation;
 use ifbus_fleet::view::{
-    AttemptView, CallView, EndView, InterfaceView, LegView, LinkView, Origin, ServerState, ServerView, Status,
+    AttemptView, CallView, ConferenceView, EndView, InterfaceView, LegView, LinkView, Origin, RecordingView,
+    ServerState, ServerView, Status,
 };
 use ifbus_fleet::{
     Acted, Board, Control, EventView, Fact, Fleet, Journal, PlaceCall, Problem, Reply, ServerSpec, Skipped,
@@ -336,6 +341,27 @@ impl Control for Nobody {
     fn act(&self, _: CallId, _: ifbus_call::Verb) -> Reply<Acted> {
         Box::pin(std::future::pending())
     }
+    fn record(&self, _: CallId) -> Reply<RecordingView> {
+        Box::pin(std::future::pending())
+    }
+    fn stop_recording(&self, _: RecordingId) -> Reply<RecordingView> {
+        Box::pin(std::future::pending())
+    }
+    fn create_conference(&self, _: ConferenceId, _: Option<ServerName>) -> Reply<ConferenceView> {
+        Box::pin(std::future::pending())
+    }
+    fn invite(&self, _: ConferenceId, _: Invitation) -> Reply<CallView> {
+        Box::pin(std::future::pending())
+    }
+    fn enter(&self, _: ConferenceId, _: CallId) -> Reply<Acted> {
+        Box::pin(std::future::pending())
+    }
+    fn end_conference(&self, _: ConferenceId) -> Reply<ConferenceView> {
+        Box::pin(std::future::pending())
+    }
+    fn drain(&self, _: ServerName, _: bool) -> Reply<ServerView> {
+        Box::pin(std::future::pending())
+    }
     fn add_server(&self, _: ServerSpec, _: Duration) -> Reply<ServerView> {
         Box::pin(std::future::pending())
     }
@@ -371,6 +397,7 @@ fn server(called: &str) -> ServerView {
         note: None,
         interfaces: Vec::new(),
         calls: 0,
+        drain: None,
         foreign: 0,
         capacity: 500,
         cps_max: 50.0,
@@ -394,6 +421,8 @@ fn call(born_ms: u64) -> CallView {
         cause: None,
         attempts: vec![AttemptView { server: name("pbx1"), chosen: String::new(), at, ended: None }],
         held: false,
+        conference: None,
+        recording: None,
         verb: None,
         created_at: at,
         ringing_at: None,
@@ -405,7 +434,13 @@ fn call(born_ms: u64) -> CallView {
 }
 
 fn leg(role: Role, stage: &str) -> LegView {
-    LegView { role, party: "1001".parse().unwrap(), stage: stage.to_owned(), muted: Vec::new() }
+    LegView {
+        role,
+        party: "1001".parse().unwrap(),
+        stage: stage.to_owned(),
+        muted: Vec::new(),
+        in_conference: false,
+    }
 }
 
 fn ended(cause: Cause) -> EndView {

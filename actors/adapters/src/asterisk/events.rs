@@ -8,7 +8,7 @@ use ifbus_call::{By, Event, Interface, LegId};
 
 use super::cause::End;
 use super::flight::Timer;
-use super::legs::Leg;
+use super::legs::{Bridge, Leg};
 use super::machine::{Asterisk, Phase, Stream};
 use super::names;
 use crate::adapter::{DownReason, Output};
@@ -19,13 +19,20 @@ use crate::wire_format::ari;
 const EARLY_MAX: usize = 16 * 1024 * 1024;
 
 /// Events that say nothing new about a leg.
-const QUIET: [&[u8]; 28] = [
+const QUIET: [&[u8]; 43] = [
     b"AttendedTransfer",
     b"BlindTransfer",
     b"BridgeCreate",
     b"BridgeDestroy",
     b"ChannelTalkingStart",
     b"ChannelTalkingStop",
+    b"ConfbridgeEnd",
+    b"ConfbridgeMute",
+    b"ConfbridgeRecord",
+    b"ConfbridgeStart",
+    b"ConfbridgeStopRecord",
+    b"ConfbridgeTalking",
+    b"ConfbridgeUnmute",
     b"ContactStatus",
     b"ContactStatusDetail",
     b"DTMFBegin",
@@ -33,8 +40,13 @@ const QUIET: [&[u8]; 28] = [
     b"ExtensionStatus",
     b"HangupHandlerPush",
     b"HangupHandlerRun",
+    // lines of a list that was asked for by an order which is over
+    b"ListDialplan",
     b"LocalBridge",
     b"MiniVoiceMail",
+    b"MixMonitorMute",
+    b"MixMonitorStart",
+    b"MixMonitorStop",
     b"MusicOnHoldStart",
     b"MusicOnHoldStop",
     b"NewAccountCode",
@@ -43,9 +55,13 @@ const QUIET: [&[u8]; 28] = [
     b"NewExten",
     b"Newexten",
     b"OriginateResponse",
+    b"PJSIPMaintenanceStatus",
     b"PeerStatus",
     b"PresenceStateChange",
     b"Rename",
+    b"ShowDialPlanComplete",
+    b"Status",
+    b"StatusComplete",
     b"TestEvent",
     b"VarSet",
 ];
@@ -135,7 +151,8 @@ impl Asterisk {
         }
     }
 
-    /// A foreign leg matters from the moment it sits in a bridge with one of ours.
+    /// A foreign leg matters from the moment it sits in a talk with one of ours; in a conference it is a guest of
+    /// whoever let it in.
     fn stream_bridge(&mut self, event: &ari::Event<'_>) {
         let (Some(bridge), Some(channel)) = (&event.bridge, &event.channel) else { return self.count(1) };
         let inside = || bridge.channels.iter().map(|id| id.0.as_ref());
@@ -144,10 +161,11 @@ impl Asterisk {
         if !ours(&channel.id) && !inside().any(ours) {
             return;
         }
-        let key = names::digest(bridge.id.as_bytes());
-        for id in inside().chain([channel.id.as_ref()]) {
+        let room = (bridge.creator == "ConfBridge").then(|| names::room_named(self.instance, &bridge.name));
+        let place = Bridge { key: names::digest(bridge.id.as_bytes()), room };
+        for id in inside().chain([channel.id.as_ref()]).filter(|id| place.room.is_none() || ours(id)) {
             if let Some(leg) = self.leg_or_guest(id) {
-                self.entered(leg, key);
+                self.entered(leg, &place);
             }
         }
     }
@@ -156,7 +174,10 @@ impl Asterisk {
 
     pub(super) fn watch_event(&mut self, message: &Message<'_>) {
         match message.get(Field::Event).unwrap_or_default() {
-            b"FullyBooted" => self.fully_booted(),
+            b"FullyBooted" => {
+                self.life.told_booted = true;
+                self.booted();
+            }
             // believed when the connection closes after it
             b"Shutdown" => self.life.farewell = Some(self.now),
             // calls survive a reload, and nothing of ours lives in the dialplan's memory
@@ -195,7 +216,7 @@ impl Asterisk {
             b"Unhold" => self.out.push_back(Output::Event(Event::ResumedByPhone(leg))),
             b"DialState" if message.get(Field::DialStatus) == Some(b"PROGRESS") => self.early_hint(leg),
             b"Newchannel" | b"Newstate" | b"DialBegin" | b"DialState" | b"DialEnd" | b"BridgeEnter"
-            | b"BridgeLeave" => {
+            | b"BridgeLeave" | b"ConfbridgeJoin" | b"ConfbridgeLeave" => {
                 self.suspect(leg);
             }
             name if QUIET.contains(&name) => {}
@@ -224,18 +245,22 @@ impl Asterisk {
     /// A foreign leg that enters a bridge of ours; bridge ids are as unknown to a caller as ours.
     fn guest_hint(&mut self, name: &[u8], native: &[u8], message: &Message<'_>) {
         match (name, message.get(Field::BridgeUniqueid)) {
-            (b"BridgeEnter", Some(bridge)) if !self.life.legs.members(names::digest(bridge)).is_empty() => {
+            (b"BridgeEnter", Some(bridge)) if self.is_talk(names::digest(bridge)) => {
                 let native = String::from_utf8_lossy(native).into_owned();
                 if let Some(leg) = self.leg_or_guest(&native) {
-                    self.entered(leg, names::digest(bridge));
+                    self.entered(leg, &Bridge { key: names::digest(bridge), room: None });
                 }
             }
             _ => self.unnamed(name),
         }
     }
 
+    fn is_talk(&self, bridge: u128) -> bool {
+        !self.life.legs.members(bridge).is_empty() && self.life.legs.room(bridge).is_none()
+    }
+
     fn unnamed(&mut self, name: &[u8]) {
-        const KNOWN: [&[u8]; 14] = [
+        const KNOWN: [&[u8]; 16] = [
             b"Newchannel",
             b"Newstate",
             b"DialBegin",
@@ -250,6 +275,8 @@ impl Asterisk {
             b"Hold",
             b"Unhold",
             b"BridgeMerge",
+            b"ConfbridgeJoin",
+            b"ConfbridgeLeave",
         ];
         self.count(u64::from(!KNOWN.contains(&name) && !QUIET.contains(&name)));
     }

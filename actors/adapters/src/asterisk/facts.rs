@@ -6,7 +6,7 @@ use ifbus_call::{By, Event, LegId, Stage};
 
 use super::cause::{self, End};
 use super::flight::{Timer, Work};
-use super::legs::Leg;
+use super::legs::{Bridge, Leg, Room};
 use super::listing::GONE_AFTER;
 use super::machine::{Asterisk, Phase};
 use crate::adapter::Output;
@@ -68,14 +68,26 @@ impl Asterisk {
         }
     }
 
-    /// It is in this bridge now; whoever else is in it talks to it.
-    pub(super) fn entered(&mut self, leg: LegId, bridge: u128) {
-        if self.life.legs.bridge_of(leg) == Some(bridge) || self.life.legs.get(leg).is_none() {
+    /// It is in this bridge now. Whoever else is in a talk talks to it; who is in a conference is there, no more.
+    pub(super) fn entered(&mut self, leg: LegId, bridge: &Bridge) {
+        if self.life.legs.bridge_of(leg) == Some(bridge.key) || self.life.legs.get(leg).is_none() {
             return;
         }
         self.left(leg);
         self.life.legs.put(leg, bridge);
-        self.known(leg).settled = true;
+        let room = self.life.legs.room_of(leg).cloned();
+        self.known(leg).settled = room.is_none();
+        match room {
+            None => self.talks(leg, bridge.key),
+            Some(Room::Ours(conference)) if !self.is_foreign(leg) => {
+                self.tell(Event::Entered(leg, conference))
+            }
+            Some(_) => {}
+        }
+        self.prove(leg);
+    }
+
+    fn talks(&mut self, leg: LegId, bridge: u128) {
         let partners: Vec<LegId> =
             self.life.legs.members(bridge).iter().copied().filter(|other| *other != leg).collect();
         for partner in partners {
@@ -94,17 +106,18 @@ impl Asterisk {
             }
             self.prove(partner);
         }
-        self.prove(leg);
     }
 
     /// It is in no bridge now.
     pub(super) fn left(&mut self, leg: LegId) {
-        if self.life.legs.bridge_of(leg).is_none() {
-            return;
-        }
+        let Some(bridge) = self.life.legs.bridge_of(leg) else { return };
+        let room = self.life.legs.room(bridge).cloned();
         self.life.legs.unbridge(leg);
-        if !self.is_foreign(leg) {
-            self.tell(Event::Parted(leg));
+        match room {
+            _ if self.is_foreign(leg) => {}
+            None => self.tell(Event::Parted(leg)),
+            Some(Room::Ours(_)) => self.tell(Event::Left(leg)),
+            Some(Room::Foreign) => {}
         }
         self.prove(leg);
     }

@@ -6,11 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ifbus_call::order::Direction;
-use ifbus_call::{Digits, LegId, Nanos};
+use ifbus_call::{ConferenceId, Digits, LegId, Nanos};
 
+use super::drain::Sought;
+use super::fetch::Fetching;
 use super::inspect::Inspection;
 use super::listing::Item;
 use super::probe::Probing;
+use super::recording::Segment;
 use crate::adapter::Ticket;
 
 /// The most orders under way or waiting on one server: ten times what the sheet's capacity figures need.
@@ -45,13 +48,23 @@ pub(super) enum Purpose {
     /// One channel, because it may be joined only in its waiting place.
     Settle(Ticket, LegId, Option<Item>),
     Originate(Ticket, LegId),
-    /// `Bridge`, `Redirect`, `Hangup`, `MuteAudio`.
+    /// `Bridge`, `Redirect`, `Hangup`, `MuteAudio`, `MixMonitor`, `StopMixMonitor`, `PJSIPSetMaintenance`.
     Command(Ticket),
+    /// The fence of a leg is taken away.
+    Fence(Ticket),
+    /// The variable of a recording.
+    Recorder(Ticket),
+    /// A variable was set.
+    Marked(Ticket),
     Digit(Ticket),
     Ping(Ticket),
     Load(Ticket),
     Rights(Ticket),
     Dialplan(Ticket, usize, Vec<String>),
+    /// Something in the dialplan, and whether it was there.
+    Seek(Ticket, Sought, bool),
+    /// An originate that makes no channel: its end shows what we may hear.
+    Ghost(Ticket),
     Marker(Ticket),
 }
 
@@ -72,8 +85,10 @@ pub(super) enum Timer {
     /// An originate failed without a channel: its events may still be on the way.
     Grace(Ticket),
     Digit(Ticket),
-    /// A leg that was not in its waiting place yet is to be looked at again.
+    /// A leg that was not where an order wants it is to be looked at again.
     Settle(Ticket),
+    /// A file that was not whole is to be asked for again.
+    Refetch(Ticket),
     /// A leg the server does not know is to have an end.
     Gone(LegId),
     /// Doubt about everything is to be settled by a list.
@@ -167,6 +182,21 @@ pub(super) enum Work {
         /// When the last digit was sent.
         sent: Nanos,
     },
+    Enter {
+        leg: LegId,
+        conference: ConferenceId,
+        /// `Redirect` has left us.
+        sent: bool,
+    },
+    Leave {
+        leg: LegId,
+    },
+    Record(Segment),
+    StopRecord(Segment),
+    Fetch(Fetching),
+    Drain {
+        on: bool,
+    },
     List,
     Load,
     Probe(Probing),
@@ -176,17 +206,27 @@ pub(super) enum Work {
 impl Work {
     /// Whether nothing that could take effect has left us.
     pub(super) fn is_unsent(&self) -> bool {
-        matches!(self, Self::Join { sent: false, .. } | Self::Dtmf { next: 0, .. })
+        match self {
+            Self::Join { sent, .. } | Self::Enter { sent, .. } => !sent,
+            Self::Record(segment) | Self::StopRecord(segment) => !segment.sent,
+            Self::Dtmf { next, .. } => *next == 0,
+            _ => false,
+        }
     }
 
     /// The legs nobody else may touch meanwhile.
     pub(super) fn legs(&self) -> Vec<LegId> {
         match self {
-            Self::Dial { leg, .. } | Self::Drop { leg } => vec![*leg],
+            Self::Dial { leg, .. } | Self::Drop { leg } | Self::Enter { leg, .. } | Self::Leave { leg } => {
+                vec![*leg]
+            }
+            Self::Record(segment) | Self::StopRecord(segment) => vec![segment.leg],
             Self::Join { a, b, .. } => vec![*a, *b],
             Self::Park { held, other } => vec![*held, *other],
             Self::Mute { .. }
             | Self::Dtmf { .. }
+            | Self::Fetch(_)
+            | Self::Drain { .. }
             | Self::List
             | Self::Load
             | Self::Probe(_)

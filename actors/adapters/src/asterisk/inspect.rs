@@ -1,6 +1,7 @@
 //! Whether everything the operator has to configure is there, each line with what to do about it.
 //!
-//! It changes nothing on the server: it lists, pings, and sends itself one event.
+//! It changes nothing on the server: it lists, pings, sends itself one event, and asks for one call that no server can
+//! make. What the AMI user may do and hear: `rights.rs`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,43 +9,33 @@ use std::time::Duration;
 use ifbus_call::order::Done;
 use ifbus_call::{Finding, Interface, Nanos, Verdict};
 
+use super::drain::{NEED, Sought};
 use super::flight::{Purpose, Timer, Work};
 use super::machine::{Asterisk, COMMANDS, Request, SILENT_MAX, WATCH};
 use super::options::Tls;
 use super::probe::Part;
-use crate::adapter::{DownReason, HttpReply, LinkError, Ticket};
+use super::rights::READ;
+use crate::adapter::{DownReason, HttpReply, HttpRequest, LinkError, Ticket};
 use crate::wire_format::ami::Message;
 
-/// The waiting places and the applications that make each what it is, in order; an operator may have put others between
-/// them. All begin with `Answer` and end with `Hangup`: a leg whose partner leaves goes on at the next step, and must
+/// The waiting places and the rooms of conferences, and the applications that make each what it is, in order; an operator
+/// may have put others between them. All begin with `Answer` and end with `Hangup`: a leg whose partner leaves goes on at the next step, and must
 /// end there (sheet, section 3).
-const PLACES: [(&str, &[&str]); 5] = [
+const PLACES: [(&str, &[&str]); 6] = [
     ("wait", &["Answer", "Wait", "Hangup"]),
     ("ringback", &["Answer", "Playtones", "Wait", "Hangup"]),
     ("hold", &["Answer", "MusicOnHold", "Hangup"]),
     ("park", &["Answer", "Wait", "Hangup"]),
     ("consult", &["Answer", "Wait", "Wait", "Hangup"]),
+    // a plain `_conf-.` would never match: n means a digit there
+    ("_co[n]f-.", &["Answer", "ConfBridge", "Hangup"]),
 ];
 
-/// Actions without which a verb does not work. `ListCommands` names only what the user may do.
-const ACTIONS: [&str; 10] = [
-    "Bridge",
-    "CoreStatus",
-    "Filter",
-    "Hangup",
-    "MuteAudio",
-    "Originate",
-    "PlayDTMF",
-    "Redirect",
-    "Status",
-    "UserEvent",
-];
+/// The longest list of recordings that is read; what is in it is not looked at.
+const LIST_MAX: usize = 1024 * 1024;
 
 /// The deadline of an inspection: a person waits for it, and a healthy server answers each part within milliseconds.
 const INSPECT_WITHIN: Duration = Duration::from_secs(5);
-
-/// Actions that ifbus never sends and a manager user of it should not have.
-const DANGEROUS: [&str; 2] = ["Command", "UpdateConfig"];
 
 /// An inspection under way.
 #[derive(Debug)]
@@ -57,11 +48,14 @@ pub(super) struct Inspection {
 
 /// What is still waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Check {
+pub(super) enum Check {
     Commands,
     Watch,
     Rights,
+    Hearing,
     Dialplan(usize),
+    Inbound,
+    Recordings,
     Events,
     Sip,
 }
@@ -69,7 +63,14 @@ enum Check {
 impl Asterisk {
     pub(super) fn inspect(&mut self, ticket: Ticket) {
         let marker = format!("ifbus-{:032x}", self.random.next());
-        let mut open = BTreeSet::from([Check::Commands, Check::Watch, Check::Rights, Check::Events]);
+        let mut open = BTreeSet::from([
+            Check::Commands,
+            Check::Watch,
+            Check::Rights,
+            Check::Hearing,
+            Check::Inbound,
+            Check::Events,
+        ]);
         open.extend((0..PLACES.len()).map(Check::Dialplan));
         if self.options.sip.is_some() {
             open.insert(Check::Sip);
@@ -85,6 +86,10 @@ impl Asterisk {
             }
         }
         asks.extend(self.send_marker(ticket, &marker));
+        asks.extend(self.call_nobody(ticket));
+        if self.list_recordings(ticket) {
+            open.insert(Check::Recordings);
+        }
         let findings = self.known_at_once();
         let work = Work::Inspect(Inspection { began: self.now, open, findings, marker });
         self.running(ticket, work, asks, INSPECT_WITHIN);
@@ -123,13 +128,13 @@ impl Asterisk {
                 "set tls=pin, or keep AMI and ARI on an internal network that nobody else reads",
             ));
         }
-        if self.life.boot_untold {
+        findings.extend(self.known_rights());
+        if self.options.ari.is_none() {
             findings.push(finding(
-                "rights",
+                "recording",
                 Verdict::Warn,
-                "the server did not say that it is booted: the AMI user may not hear system events (read)"
-                    .to_owned(),
-                "ifbus setup asterisk --only manager",
+                "no ARI: calls are recorded, and the files stay on the server".to_owned(),
+                "ifbus setup asterisk --only ari",
             ));
         }
         if !self.by_stream() {
@@ -146,7 +151,12 @@ impl Asterisk {
 
     // ---- answers ---------------------------------------------------------------------------------------------------
 
-    fn note(&mut self, ticket: Ticket, check: Check, found: impl FnOnce(Duration) -> Vec<Finding>) {
+    pub(super) fn note(
+        &mut self,
+        ticket: Ticket,
+        check: Check,
+        found: impl FnOnce(Duration) -> Vec<Finding>,
+    ) {
         let now = self.now;
         let Some(running) = self.life.orders.get_mut(&ticket) else { return };
         let Work::Inspect(inspection) = &mut running.work else { return };
@@ -182,36 +192,70 @@ impl Asterisk {
         });
     }
 
-    pub(super) fn rights(&mut self, ticket: Ticket, success: bool, message: &Message<'_>) {
-        let has = |action: &&str| message.all(action_key(action)).next().is_some();
-        let missing: Vec<&str> = ACTIONS.into_iter().filter(|action| !has(action)).collect();
-        let dangerous: Vec<&str> = DANGEROUS.into_iter().filter(has).collect();
-        self.note(ticket, Check::Rights, |_| {
-            if !success {
-                let text = "the list of permitted actions was refused".to_owned();
-                return vec![finding("rights", Verdict::Skip, text, "")];
+    pub(super) fn dialplan_item(&mut self, id: u128, message: &Message<'_>) {
+        let Some(asked) = self.life.asked.get_mut(&id) else { return };
+        match &mut asked.purpose {
+            Purpose::Dialplan(_, _, steps) => {
+                steps.extend(message.only("Application").map(str::to_owned));
             }
-            let mut found = vec![if missing.is_empty() {
-                finding("rights", Verdict::Ok, format!("all {} actions are permitted", ACTIONS.len()), "")
-            } else {
-                let text = format!("not permitted: {}", missing.join(", "));
-                finding("rights", Verdict::Fail, text, "ifbus setup asterisk --only manager")
-            }];
-            if !dangerous.is_empty() {
-                let text = format!("the AMI user may also use {}", dangerous.join(", "));
-                found.push(finding("rights", Verdict::Warn, text, "ifbus setup asterisk --only manager"));
-            }
-            found
+            Purpose::Seek(_, sought, found) => *found |= Self::is_sought(*sought, message),
+            _ => {}
+        }
+    }
+
+    /// How the server itself can refuse calls; `by_command` if it knows a maintenance mode.
+    pub(super) fn inbound_by(&mut self, ticket: Ticket, by_command: bool) {
+        if !by_command {
+            return self.seek(ticket, Sought::Context);
+        }
+        self.note(ticket, Check::Inbound, |_| {
+            let text = "PJSIPSetMaintenance refuses calls from outside, and those of ours too".to_owned();
+            vec![finding("drain", Verdict::Ok, text, "")]
         });
     }
 
-    pub(super) fn dialplan_item(&mut self, id: u128, message: &Message<'_>) {
-        let Some(asked) = self.life.asked.get_mut(&id) else { return };
-        if let (Purpose::Dialplan(_, _, steps), Some(step)) =
-            (&mut asked.purpose, message.only("Application"))
-        {
-            steps.push(step.to_owned());
-        }
+    pub(super) fn inbound_found(&mut self, ticket: Ticket, found: bool) {
+        self.note(ticket, Check::Inbound, |_| {
+            vec![if found {
+                finding("drain", Verdict::Ok, "ifbus-inbound is called by the dialplan".to_owned(), "")
+            } else {
+                let text =
+                    "a drain closes our side only: no PJSIPSetMaintenance, ifbus-inbound is not called";
+                finding("drain", Verdict::Warn, text.to_owned(), NEED)
+            }]
+        });
+    }
+
+    /// Asks for the list of recordings; there is nobody to ask without ARI.
+    fn list_recordings(&mut self, ticket: Ticket) -> bool {
+        let Some(plain) = self.ari_request("GET", "/ari/recordings/stored".to_owned(), None) else {
+            return false;
+        };
+        self.request(Request::Recordings(ticket), HttpRequest { reply_max: LIST_MAX, ..plain });
+        true
+    }
+
+    /// A server without the folder says 500, and makes it with the first recording (seen on 16 and 22); one with ARI
+    /// off does not know the path.
+    pub(super) fn recordings_listed(&mut self, ticket: Ticket, result: Result<HttpReply, LinkError>) {
+        let ok = |text: &str| finding("recording", Verdict::Ok, text.to_owned(), "");
+        let fail = |text: String, fix: &str| finding("recording", Verdict::Fail, text, fix);
+        let found = match result {
+            // longer than we read is an answer all the same
+            Err(LinkError::Limit(_)) | Ok(HttpReply { status: 200, .. }) => ok("recordings can be fetched"),
+            Ok(HttpReply { status: 500, .. }) => {
+                ok("the folder of recordings is not there yet: the first one makes it")
+            }
+            Ok(HttpReply { status, .. }) => {
+                let text = format!("recordings cannot be fetched: http status {status}");
+                fail(text, "ifbus setup asterisk --only ari, then module reload res_ari.so")
+            }
+            Err(error) => {
+                let text = format!("recordings cannot be fetched: {error}");
+                fail(text, "http.conf: enabled = yes; the port is ari_port")
+            }
+        };
+        self.note(ticket, Check::Recordings, |_| vec![found]);
     }
 
     pub(super) fn dialplan(&mut self, ticket: Ticket, place: usize, steps: &[String]) {
@@ -277,41 +321,46 @@ impl Asterisk {
 
     /// Everything was answered, or the time is over.
     pub(super) fn inspection_over(&mut self, ticket: Ticket) {
+        let alone = !self.by_stream();
         let Some(running) = self.life.orders.get_mut(&ticket) else { return };
         let Work::Inspect(inspection) = &mut running.work else { return };
         let mut findings = std::mem::take(&mut inspection.findings);
         for check in std::mem::take(&mut inspection.open) {
-            findings.push(unanswered(check));
+            findings.push(unanswered(check, alone));
         }
         findings.sort_by(|a, b| a.area.cmp(&b.area));
         self.finish(ticket, Ok(Done::Inspected(findings)));
     }
 }
 
-fn unanswered(check: Check) -> Finding {
+fn unanswered(check: Check, alone: bool) -> Finding {
     let (area, what, fix) = match check {
         Check::Commands | Check::Watch => ("management", "a ping", "look at the server's load"),
         Check::Rights => ("rights", "the list of permitted actions", ""),
+        Check::Hearing => ("rights", "the end of a call that nobody can make", READ),
+        Check::Inbound => ("drain", "the dialplan", "ifbus setup asterisk: read = reporting"),
+        Check::Recordings => ("recording", "the list of recordings", "ifbus setup asterisk --only ari"),
         Check::Dialplan(_) => ("dialplan", "the dialplan", "ifbus setup asterisk: read = reporting"),
+        Check::Events if alone => ("events", "an event of ours", "ifbus setup asterisk: read = user"),
         Check::Events => ("events", "an event of ours", "ifbus setup asterisk --only ari"),
         Check::Sip => {
             ("sip", "SIP OPTIONS", "start chan_pjsip, or set sip=host:port (sip=off to leave it out)")
         }
     };
-    let verdict = if check == Check::Rights { Verdict::Skip } else { Verdict::Fail };
+    let verdict = match check {
+        Check::Rights => Verdict::Skip,
+        Check::Inbound => Verdict::Warn,
+        _ => Verdict::Fail,
+    };
     finding(area, verdict, format!("{what}: no answer within {INSPECT_WITHIN:?}"), fix)
 }
 
-fn finding(area: &str, verdict: Verdict, text: String, fix: &str) -> Finding {
+pub(super) fn finding(area: &str, verdict: Verdict, text: String, fix: &str) -> Finding {
     Finding { area: area.to_owned(), verdict, text, fix: (!fix.is_empty()).then(|| fix.to_owned()) }
 }
 
 fn millis(took: Duration) -> f64 {
     took.as_secs_f64() * 1000.0
-}
-
-fn action_key(action: &str) -> &'static str {
-    ACTIONS.into_iter().chain(DANGEROUS).find(|known| *known == action).unwrap_or_default()
 }
 
 /// A known hole of a version: a manager user with `originate` could write files through `SET(FILE())`

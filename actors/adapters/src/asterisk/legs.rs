@@ -1,10 +1,10 @@
-//! The legs of one server and the bridges they are in: what the last event or answer said.
+//! The legs of one server and the bridges they are in, talks and conferences: what the last event or answer said.
 //!
 //! Plain data; what a change means to an order or to the world outside is decided in `facts.rs`.
 
 use std::collections::BTreeMap;
 
-use ifbus_call::{By, LegId, Stage};
+use ifbus_call::{By, ConferenceId, LegId, Stage};
 
 use super::cause::{End, Past};
 
@@ -32,6 +32,24 @@ pub(super) struct Leg {
     /// It was asked about again a little later: another "no such channel" is believed.
     pub(super) last_chance: bool,
     pub(super) question: Question,
+}
+
+/// A bridge, as an event or a line of a list names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bridge {
+    /// A digest of its id.
+    pub(super) key: u128,
+    /// What kind of conference it is; a talk of two is none.
+    pub(super) room: Option<Room>,
+}
+
+/// A bridge of `ConfBridge`: who is in it together are not each other's partners.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Room {
+    /// A conference of this instance.
+    Ours(ConferenceId),
+    /// A conference of the operator, or of another instance.
+    Foreign,
 }
 
 /// Whether the truth about a leg is being asked for.
@@ -76,7 +94,14 @@ impl Leg {
 #[derive(Debug, Default)]
 pub(super) struct Legs {
     known: BTreeMap<LegId, Leg>,
-    bridges: BTreeMap<u128, Vec<LegId>>,
+    bridges: BTreeMap<u128, Inside>,
+}
+
+/// What is inside a bridge.
+#[derive(Debug)]
+struct Inside {
+    room: Option<Room>,
+    members: Vec<LegId>,
 }
 
 impl Legs {
@@ -108,28 +133,58 @@ impl Legs {
 
     /// Everyone in a bridge.
     pub(super) fn members(&self, bridge: u128) -> &[LegId] {
-        self.bridges.get(&bridge).map_or(&[], Vec::as_slice)
+        self.bridges.get(&bridge).map_or(&[], |inside| inside.members.as_slice())
     }
 
+    /// Whether two legs talk to each other.
     pub(super) fn together(&self, a: LegId, b: LegId) -> bool {
-        a != b && self.bridge_of(a).is_some() && self.bridge_of(a) == self.bridge_of(b)
+        let shared = self.bridge_of(a).filter(|bridge| a != b && self.bridge_of(b) == Some(*bridge));
+        shared.is_some_and(|bridge| self.room(bridge).is_none())
     }
 
-    /// Puts a known leg into a bridge, out of any other.
-    pub(super) fn put(&mut self, leg: LegId, bridge: u128) {
+    /// What kind of conference a bridge is, if it is one and anybody we know is in it.
+    pub(super) fn room(&self, bridge: u128) -> Option<&Room> {
+        self.bridges.get(&bridge)?.room.as_ref()
+    }
+
+    /// The conference a leg is in, of whomever.
+    pub(super) fn room_of(&self, leg: LegId) -> Option<&Room> {
+        self.room(self.bridge_of(leg)?)
+    }
+
+    /// The conference of this instance that a leg is in.
+    pub(super) fn conference_of(&self, leg: LegId) -> Option<&ConferenceId> {
+        match self.room_of(leg)? {
+            Room::Ours(conference) => Some(conference),
+            Room::Foreign => None,
+        }
+    }
+
+    /// Every conference of this instance that somebody is in.
+    pub(super) fn conferences(&self) -> impl Iterator<Item = &ConferenceId> {
+        self.bridges.values().filter_map(|inside| match &inside.room {
+            Some(Room::Ours(conference)) => Some(conference),
+            Some(Room::Foreign) | None => None,
+        })
+    }
+
+    /// Puts a known leg into a bridge, out of any other. What kind of bridge it is is said by the first one in it: a
+    /// bridge never becomes another one, and a later line may show a leg that is on its way out.
+    pub(super) fn put(&mut self, leg: LegId, bridge: &Bridge) {
         self.unbridge(leg);
         if let Some(known) = self.known.get_mut(&leg) {
-            known.bridge = Some(bridge);
-            self.bridges.entry(bridge).or_default().push(leg);
+            known.bridge = Some(bridge.key);
+            let new = || Inside { room: bridge.room.clone(), members: Vec::new() };
+            self.bridges.entry(bridge.key).or_insert_with(new).members.push(leg);
         }
     }
 
     /// Takes a leg out of its bridge.
     pub(super) fn unbridge(&mut self, leg: LegId) {
         let Some(bridge) = self.known.get_mut(&leg).and_then(|known| known.bridge.take()) else { return };
-        if let Some(members) = self.bridges.get_mut(&bridge) {
-            members.retain(|member| *member != leg);
-            if members.is_empty() {
+        if let Some(inside) = self.bridges.get_mut(&bridge) {
+            inside.members.retain(|member| *member != leg);
+            if inside.members.is_empty() {
                 self.bridges.remove(&bridge);
             }
         }

@@ -10,7 +10,7 @@ use ifbus_call::order::Done;
 use ifbus_call::{Interface, LegId, Refused, Seen, Stage, Tag, Why};
 
 use super::flight::{Purpose, Timer};
-use super::legs::{Leg, Question};
+use super::legs::{Bridge, Leg, Question, Room};
 use super::machine::{Asterisk, Phase, WATCH};
 use super::names::{self, Native};
 use super::session::{refused, said};
@@ -36,7 +36,7 @@ pub(super) struct Item {
     foreign: Option<String>,
     name: String,
     pub(super) stage: Stage,
-    pub(super) bridge: Option<u128>,
+    pub(super) bridge: Option<Bridge>,
     hears_music: bool,
     pub(super) settled: bool,
     party: String,
@@ -106,6 +106,7 @@ impl Asterisk {
             Purpose::LastLook(ticket, leg, found) => self.looked(ticket, leg, found.map(Some)),
             Purpose::Settle(ticket, leg, found) => self.settled(ticket, leg, found.map(Some)),
             Purpose::Dialplan(ticket, place, steps) => self.dialplan(ticket, place, &steps),
+            Purpose::Seek(ticket, sought, found) => self.sought(ticket, sought, found),
             _ => {}
         }
     }
@@ -148,7 +149,7 @@ impl Asterisk {
             leg.stage = item.stage;
             leg.rang = item.stage == Stage::Ringing;
             leg.settled = item.settled;
-            if let Some(bridge) = item.bridge {
+            if let Some(bridge) = &item.bridge {
                 self.life.legs.put(item.leg, bridge);
             }
         }
@@ -164,15 +165,25 @@ impl Asterisk {
     }
 
     fn seen(&self, items: &[Item]) -> Vec<Seen> {
-        let mut bridges: BTreeMap<u128, Vec<LegId>> = BTreeMap::new();
+        let mut talks: BTreeMap<u128, Vec<LegId>> = BTreeMap::new();
+        let mut rooms: BTreeMap<u128, &Room> = BTreeMap::new();
+        for bridge in items.iter().filter_map(|item| item.bridge.as_ref()) {
+            let known = self.life.legs.room(bridge.key).or(bridge.room.as_ref());
+            rooms.extend(known.map(|room| (bridge.key, room)));
+        }
         for item in items {
-            if let Some(bridge) = item.bridge {
-                bridges.entry(bridge).or_default().push(item.leg);
+            if let Some(bridge) = item.bridge.as_ref().filter(|bridge| !rooms.contains_key(&bridge.key)) {
+                talks.entry(bridge.key).or_default().push(item.leg);
             }
         }
         let partners = |item: &Item| {
-            let members = item.bridge.and_then(|bridge| bridges.get(&bridge)).into_iter().flatten();
+            let members =
+                item.bridge.as_ref().and_then(|bridge| talks.get(&bridge.key)).into_iter().flatten();
             members.copied().filter(|leg| *leg != item.leg).collect()
+        };
+        let conference = |item: &Item| match rooms.get(&item.bridge.as_ref()?.key)? {
+            Room::Ours(conference) => Some(conference.clone()),
+            Room::Foreign => None,
         };
         let seen = |item: &Item| Seen {
             leg: item.leg,
@@ -180,6 +191,7 @@ impl Asterisk {
             native: item.name.clone(),
             stage: item.stage,
             partners: partners(item),
+            conference: conference(item),
             hears_music: item.hears_music,
             party: item.party.clone(),
             age: item.age,
@@ -190,11 +202,15 @@ impl Asterisk {
     /// `None` if the line is not whole.
     fn item(&self, message: &Message<'_>) -> Option<Item> {
         let native = message.get(Field::Uniqueid)?;
+        // what a far end wrote into its name could make a talk of a conference, or the other way round
+        if ["Application", "Data"].iter().any(|key| message.all(key).nth(1).is_some()) {
+            return None;
+        }
         let boot = self.life.boot.as_ref()?;
         let ours = names::ours(self.instance, native);
         let leg = ours.unwrap_or_else(|| names::foreign(&self.server, boot, native));
         let text = |bytes: Option<&[u8]>| shown(bytes.unwrap_or_default());
-        let bridge = message.text(Field::BridgeId).map(|bridge| names::digest(bridge.as_bytes()));
+        let bridge = message.text(Field::BridgeId).map(|bridge| self.bridge_listed(bridge, message));
         let tag = ours.and_then(|_| tag(message));
         let in_context = message.only("Context") == Some(self.options.context.as_str());
         Some(Item {
@@ -202,15 +218,24 @@ impl Asterisk {
             foreign: ours.is_none().then(|| String::from_utf8_lossy(native).into_owned()),
             name: text(message.get(Field::Channel)),
             stage: stage(message.number(Field::ChannelState).unwrap_or(0)),
-            bridge,
             hears_music: in_context && bridge.is_none() && message.get(Field::Exten) == Some(b"hold"),
-            settled: bridge.is_some() || is_waiting(message),
+            settled: bridge.as_ref().map_or_else(|| is_waiting(message), |bridge| bridge.room.is_none()),
             party: tag
                 .as_ref()
                 .map_or_else(|| text(message.all("CallerIDNum").next()), |tag| tag.party.to_string()),
             age: Duration::from_secs(message.only("Seconds").and_then(|text| text.parse().ok()).unwrap_or(0)),
             tag,
+            bridge,
         })
+    }
+
+    /// In a room the application and its first argument say which; on 16 they do so before the leg is inside, and then
+    /// there is no bridge.
+    fn bridge_listed(&self, id: &str, message: &Message<'_>) -> Bridge {
+        let name = message.only("Data").unwrap_or_default().split(',').next().unwrap_or_default();
+        let room = (message.only("Application") == Some("ConfBridge"))
+            .then(|| names::room_named(self.instance, name));
+        Bridge { key: names::digest(id.as_bytes()), room }
     }
 
     // ---- truth -----------------------------------------------------------------------------------------------------
@@ -277,9 +302,15 @@ impl Asterisk {
             Stage::Ringing => self.rings(item.leg),
             Stage::Up => self.answered(item.leg),
         }
-        match item.bridge {
+        match &item.bridge {
             Some(bridge) => self.entered(item.leg, bridge),
             None => self.left(item.leg),
+        }
+        // a line of a leg on its way out of a conference shows no conference any more
+        if self.life.legs.room_of(item.leg).is_some()
+            && let Some(known) = self.life.legs.get_mut(item.leg)
+        {
+            known.settled = false;
         }
     }
 

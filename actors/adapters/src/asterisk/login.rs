@@ -156,18 +156,8 @@ impl Asterisk {
         }
     }
 
-    pub(super) fn fully_booted(&mut self) {
-        self.life.boot_untold = false;
-        self.booted();
-    }
-
-    /// It did not say so: it is booting for long, or we may not hear it. Either way there is nothing to wait for.
-    pub(super) fn boot_untold(&mut self) {
-        self.life.boot_untold = true;
-        self.booted();
-    }
-
-    fn booted(&mut self) {
+    /// It said so; or it did not in time, because it is booting for long or we may not hear it: nothing to wait for.
+    pub(super) fn booted(&mut self) {
         self.life.timers.disarm(Timer::Booted);
         self.life.booted = true;
         self.advance();
@@ -255,6 +245,7 @@ impl Asterisk {
             within: Duration::from_secs(2),
             reply_max: 64 * 1024,
             tls: self.options.tls.trust(&self.server),
+            streamed: false,
         })
     }
 

@@ -85,8 +85,8 @@ pub(super) struct Life {
     pub(super) legs: Legs,
     pub(super) boot: Option<Boot>,
     pub(super) booted: bool,
-    /// The server never said that it is booted, as it does to everybody who may hear system events.
-    pub(super) boot_untold: bool,
+    /// It said so itself, which needs the right to hear it.
+    pub(super) told_booted: bool,
     pub(super) version: Option<String>,
     pub(super) legs_max: Option<u32>,
     /// Events of the stream that came before the list.
@@ -140,6 +140,10 @@ pub(super) enum Request {
     Filter,
     /// An event of ours: for the stream itself, or for an order.
     Marker(Option<Ticket>),
+    /// The file of a recording.
+    Recording(Ticket),
+    /// The list of recordings, for an inspection.
+    Recordings(Ticket),
 }
 
 impl Asterisk {
@@ -238,7 +242,8 @@ impl Asterisk {
             }
         }
         for timer in
-            [Timer::Order, Timer::Grace, Timer::Digit, Timer::Settle, Timer::Retransmit].map(|of| of(ticket))
+            [Timer::Order, Timer::Grace, Timer::Digit, Timer::Settle, Timer::Refetch, Timer::Retransmit]
+                .map(|of| of(ticket))
         {
             self.life.timers.disarm(timer);
         }
@@ -360,6 +365,8 @@ impl Asterisk {
             Some(Request::Filter) => self.filter_set(result),
             Some(Request::Marker(None)) => self.proof_sent(result),
             Some(Request::Marker(Some(ticket))) => self.marker_sent(ticket, result),
+            Some(Request::Recording(ticket)) => self.recording_sent(ticket, result),
+            Some(Request::Recordings(ticket)) => self.recordings_listed(ticket, result),
             None => {}
         }
     }
@@ -368,13 +375,14 @@ impl Asterisk {
         while let Some(timer) = self.life.timers.pop(self.now) {
             match timer {
                 Timer::Login(slot) => self.login_late(slot),
-                Timer::Booted => self.boot_untold(),
+                Timer::Booted => self.booted(),
                 Timer::Stream => self.stream_late(),
                 Timer::Reopen => self.open_stream(),
                 Timer::Asked(id) => self.unanswered(id),
                 Timer::Order(ticket) => self.order_late(ticket),
                 Timer::Grace(ticket) => self.grace_over(ticket),
                 Timer::Settle(ticket) => self.settle_legs(ticket),
+                Timer::Refetch(ticket) => self.ask_recording(ticket),
                 Timer::Digit(ticket) => self.next_digit(ticket),
                 Timer::Gone(leg) => self.gone_for_a_while(leg),
                 Timer::Resync => self.resync(),
@@ -402,12 +410,20 @@ impl Adapter for Asterisk {
             Input::Opened(link) if self.is_current(link) => self.opened(link),
             Input::Bytes(link, bytes) if self.is_current(link) => self.bytes(link, bytes),
             Input::Closed(link, error) if self.is_current(link) => self.closed(link, error),
+            Input::HttpPart(id, bytes) if self.phase != Phase::Off && id.epoch == self.epoch => {
+                self.http_part(id.number, bytes);
+            }
             Input::Http(id, result) if self.phase != Phase::Off && id.epoch == self.epoch => {
                 self.http(id, result);
             }
             Input::Order(ticket, order) => self.order(ticket, order),
             Input::Tick => self.tick(),
-            Input::Start(_) | Input::Opened(_) | Input::Bytes(..) | Input::Closed(..) | Input::Http(..) => {}
+            Input::Start(_)
+            | Input::Opened(_)
+            | Input::Bytes(..)
+            | Input::Closed(..)
+            | Input::HttpPart(..)
+            | Input::Http(..) => {}
         }
         self.settle();
     }

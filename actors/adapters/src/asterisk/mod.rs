@@ -6,8 +6,11 @@
 //! Facts: `docs/servers/asterisk.md`. Read [`options`], then `LIFECYCLE.md`, then `machine.rs`.
 
 mod cause;
+mod conference;
+mod drain;
 mod events;
 mod facts;
+mod fetch;
 mod flight;
 mod inspect;
 mod legs;
@@ -20,6 +23,8 @@ mod orders;
 mod probe;
 mod proof;
 mod random;
+mod recording;
+mod rights;
 mod session;
 mod settle;
 pub mod template;

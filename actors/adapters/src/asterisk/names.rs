@@ -1,11 +1,16 @@
-//! The two names of a leg: our 128 bits and the server's channel id, and the tag written beside it.
+//! The two names of a leg: our 128 bits and the server's channel id, and the tag written beside it; the names of rooms
+//! and recordings.
 //!
 //! Ours: `ib-<instance>-<leg>`, so a leg of this instance is known by its name alone, even if every variable is lost.
 //! Foreign: a hash of server, boot and channel id, because channel ids repeat after a restart.
 
 use std::fmt;
 
-use ifbus_call::{Address, Boot, CallId, InstanceId, LegId, Role, ServerName, Tag};
+use ifbus_call::{
+    Address, Boot, CallId, ConferenceId, InstanceId, LegId, RecordingId, Role, ServerName, Tag,
+};
+
+use super::legs::Room;
 
 /// The channel variable that holds call, role and party.
 pub(super) const CALL: &str = "IFBUS_CALL";
@@ -60,6 +65,32 @@ pub(super) fn hexadecimal(digits: &[u8]) -> Option<u128> {
         };
         Some((value << 4) | u128::from(digit))
     })
+}
+
+/// The room of a conference: the instance is in its name, so that two of them share no room.
+pub(super) fn room(instance: InstanceId, conference: &ConferenceId) -> String {
+    format!("{instance}-{conference}")
+}
+
+/// Whose conference the room of this name is.
+pub(super) fn room_named(instance: InstanceId, name: &str) -> Room {
+    let rest = name.strip_prefix(&instance.to_string()).and_then(|rest| rest.strip_prefix('-'));
+    rest.and_then(|rest| rest.parse().ok()).map_or(Room::Foreign, Room::Ours)
+}
+
+/// The name under which ARI serves a segment of a recording.
+pub(super) fn recorded(recording: RecordingId, segment: u16) -> String {
+    format!("ifbus-{}-{segment}", ulid(recording).to_ascii_lowercase())
+}
+
+/// The channel variable that holds the handle of the recorder of a segment.
+pub(super) fn recorder(recording: RecordingId, segment: u16) -> String {
+    format!("IFBUS_REC_{}_{segment}", ulid(recording))
+}
+
+/// The 26 characters of a recording's id.
+fn ulid(recording: RecordingId) -> String {
+    recording.to_string().trim_start_matches("rec_").to_owned()
 }
 
 /// The two values a tag is written as. `|` is in no address and means nothing to Asterisk; comma, quotes, `$` and

@@ -20,7 +20,7 @@ use crate::adapter::{Output, Ticket};
 use crate::wire_format::ami::{Field, Message, Unfit};
 
 /// `Bridge` and `Redirect` take milliseconds; five seconds are an overloaded server (sheet, section 9).
-const COMMAND_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const COMMAND_WITHIN: Duration = Duration::from_secs(5);
 
 /// What an originate may take beyond its ringing.
 const DIAL_EXTRA: Duration = Duration::from_secs(5);
@@ -72,6 +72,14 @@ impl Asterisk {
             Order::Drop { leg, cause } => self.drop_leg(ticket, leg, cause),
             Order::Dtmf { leg, digits } => self.dtmf(ticket, leg, digits),
             Order::Mute { leg, direction, on } => self.mute(ticket, leg, direction, on),
+            Order::Enter { leg, conference } => self.enter_room(ticket, leg, conference),
+            Order::Leave { leg } => self.leave_room(ticket, leg),
+            Order::Record { leg, recording, segment } => self.record(ticket, leg, recording, segment),
+            Order::StopRecord { leg, recording, segment } => {
+                self.stop_record(ticket, leg, recording, segment);
+            }
+            Order::Fetch { recording, segment } => self.fetch(ticket, recording, segment),
+            Order::Drain { on } => self.drain(ticket, on),
             Order::List => self.list(ticket),
             Order::Load => self.load(ticket),
             Order::Probe => self.probe(ticket),
@@ -87,6 +95,13 @@ impl Asterisk {
         }
         self.life.timers.arm(Timer::Order(ticket), self.now + within);
         self.life.orders.insert(ticket, Running { work, asks, accepted: false, looks: None });
+    }
+
+    /// An order that has begun waits for this answer too.
+    pub(super) fn waits_for(&mut self, ticket: Ticket, id: u128) {
+        if let Some(running) = self.life.orders.get_mut(&ticket) {
+            running.asks.push(id);
+        }
     }
 
     pub(super) fn refuse(&mut self, ticket: Ticket, refused: Refused) {
@@ -243,7 +258,11 @@ impl Asterisk {
     /// The channels of two answered legs, or the refusal: a ringing leg is destroyed by `Bridge` and `Redirect`.
     fn two_up(&mut self, ticket: Ticket, a: LegId, b: LegId) -> Option<(String, String)> {
         let up = |leg| self.life.legs.get(leg).map(|known| known.stage == Stage::Up);
+        let meets = [a, b].into_iter().any(|leg| self.life.legs.room_of(leg).is_some());
         let refused = match (up(a), up(b)) {
+            (Some(true), Some(true)) if a != b && meets => {
+                unsent("a leg in a conference has to leave it first")
+            }
             (Some(true), Some(true)) if a != b => return self.channel(a).zip(self.channel(b)),
             (None, _) | (_, None) => Refused::unsent(Why::NoSuchLeg),
             _ if a == b => unsent("a leg cannot talk to itself"),
@@ -266,6 +285,9 @@ impl Asterisk {
     pub(super) fn originated(&mut self, id: u128, message: &Message<'_>) {
         let Some(asked) = self.life.asked.remove(&id) else { return };
         self.life.timers.disarm(Timer::Asked(id));
+        if let Purpose::Ghost(ticket) = asked.purpose {
+            return self.ghost(ticket, true);
+        }
         let Purpose::Originate(ticket, leg) = asked.purpose else { return };
         if message.get(Field::Response) == Some(b"Success") {
             if !self.by_stream() {
@@ -315,6 +337,13 @@ impl Asterisk {
         let Some(running) = self.life.orders.get_mut(&ticket) else { return };
         running.accepted = success;
         match (&running.work, success) {
+            (Work::Record(_), _) => self.recorder_begun(ticket, success, message),
+            (Work::StopRecord(_), _) => self.recorder_ended(ticket, success, message),
+            (Work::Drain { on }, _) => {
+                let on = *on;
+                self.maintained(ticket, on, success, message);
+            }
+            (Work::Enter { .. } | Work::Leave { .. }, true) => self.moved(ticket),
             (Work::Mute { leg, direction, on }, true) => {
                 let event = Event::Muted(*leg, *direction, *on);
                 self.out.push_back(Output::Event(event));
@@ -366,7 +395,14 @@ fn legs_of(order: &Order) -> Vec<LegId> {
         Order::Dial(dial) => vec![dial.leg],
         Order::Join { a, b } => vec![*a, *b],
         Order::Park { held, other, .. } => vec![*held, *other],
-        Order::Drop { leg, .. } | Order::Dtmf { leg, .. } | Order::Mute { leg, .. } => vec![*leg],
+        Order::Drop { leg, .. }
+        | Order::Dtmf { leg, .. }
+        | Order::Mute { leg, .. }
+        | Order::Enter { leg, .. }
+        | Order::Leave { leg }
+        | Order::Record { leg, .. }
+        | Order::StopRecord { leg, .. } => vec![*leg],
+        Order::Fetch { .. } | Order::Drain { .. } => Vec::new(),
         Order::List | Order::Load | Order::Probe | Order::ProbeSip | Order::Inspect => Vec::new(),
     }
 }

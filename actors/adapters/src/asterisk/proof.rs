@@ -7,6 +7,7 @@ use std::time::Duration;
 use ifbus_call::order::{Done, Evidence};
 use ifbus_call::{LegId, Refused, Why};
 
+use super::conference::lost_on_the_way;
 use super::flight::{Purpose, Timer, Work};
 use super::listing::Item;
 use super::machine::Asterisk;
@@ -22,6 +23,15 @@ impl Asterisk {
         let Some(running) = self.life.orders.get(&ticket) else { return };
         let legs = &self.life.legs;
         let outcome = match running.work {
+            Work::Enter { leg, ref conference, .. } => match legs.get(leg) {
+                None => Some(Err(lost_on_the_way("its conference"))),
+                Some(_) => self.is_inside(leg, conference).then_some(Ok(Done::Proven)),
+            },
+            Work::Leave { leg } => match legs.get(leg) {
+                None => Some(Err(lost_on_the_way("its waiting place"))),
+                // in a conference no leg is settled
+                Some(known) => (running.accepted && known.settled).then_some(Ok(Done::Proven)),
+            },
             Work::Dial { leg, .. } => match legs.get(leg) {
                 Some(known) if !known.made => None,
                 _ => Some(Ok(Done::Proven)),
@@ -55,15 +65,26 @@ impl Asterisk {
         let legs = running.work.legs();
         match &running.work {
             Work::List => return self.list_late(ticket),
-            Work::Join { sent: false, .. } => {
+            Work::Join { sent: false, .. } | Work::Enter { sent: false, .. } => {
                 let refused =
                     unsent("a leg does not come to its waiting place: `ifbus test` looks at the dialplan");
                 return self.finish(ticket, Err(Refused { why: Why::Unproven, ..refused }));
             }
-            Work::Load | Work::Mute { .. } | Work::Dtmf { .. } => return self.unproven(ticket),
+            Work::Fetch(_) => return self.fetch_late(ticket),
+            Work::Load
+            | Work::Mute { .. }
+            | Work::Dtmf { .. }
+            | Work::Record(_)
+            | Work::StopRecord(_)
+            | Work::Drain { .. } => return self.unproven(ticket),
             Work::Probe(_) => return self.probe_over(ticket),
             Work::Inspect(_) => return self.inspection_over(ticket),
-            Work::Dial { .. } | Work::Join { .. } | Work::Park { .. } | Work::Drop { .. } => {}
+            Work::Dial { .. }
+            | Work::Join { .. }
+            | Work::Park { .. }
+            | Work::Drop { .. }
+            | Work::Enter { .. }
+            | Work::Leave { .. } => {}
         }
         if looked {
             return self.unproven(ticket);

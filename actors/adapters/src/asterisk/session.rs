@@ -104,7 +104,9 @@ impl Asterisk {
                 | Purpose::LastLook(..)
                 | Purpose::Settle(..)
                 | Purpose::Originate(..)
-                | Purpose::Dialplan(..) => return,
+                | Purpose::Dialplan(..)
+                | Purpose::Seek(..)
+                | Purpose::Ghost(..) => return,
                 _ => {}
             }
         }
@@ -127,11 +129,16 @@ impl Asterisk {
             }
             Purpose::Originate(ticket, leg) => self.originate_refused(ticket, leg, message),
             Purpose::Command(ticket) => self.command_answered(ticket, success, message),
+            Purpose::Fence(ticket) => self.unfenced(ticket, success, message),
+            Purpose::Recorder(ticket) => self.recorder(ticket, success, message),
+            Purpose::Marked(ticket) => self.marked(ticket, success, message),
             Purpose::Digit(ticket) => self.digit_answered(ticket, success, message),
             Purpose::Ping(ticket) => self.pinged(ticket, asked.slot, success),
             Purpose::Load(ticket) => self.loaded(ticket, success, message),
             Purpose::Rights(ticket) => self.rights(ticket, success, message),
             Purpose::Dialplan(ticket, place, _) => self.dialplan(ticket, place, &[]),
+            Purpose::Seek(ticket, sought, _) => self.not_sought(ticket, sought, message),
+            Purpose::Ghost(ticket) => self.ghost(ticket, false),
             Purpose::Marker(ticket) => {
                 if !success {
                     self.marker_refused(ticket, &said(message).text);

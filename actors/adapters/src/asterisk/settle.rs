@@ -1,9 +1,10 @@
-//! The one wait before a join: a leg may be taken only out of `Wait` or `MusicOnHold`.
+//! The waits of orders that need a leg at a certain place: asked for again and again, as no event tells.
 //!
 //! `Bridge` remembers where in the dialplan a leg is and lets it go on at the next step when its partner leaves. In the
 //! milliseconds after an answer or a `Redirect` the leg is still at `Answer`; taken there, it would go on INTO the
 //! waiting place afterwards and stay for a day, or the `Redirect` would tear the pair apart again. Both seen with a join
-//! right behind a park, on 16 and on 22.
+//! right behind a park, on 16 and on 22. So a leg is taken only out of `Wait` or `MusicOnHold`, and one that leaves a
+//! conference has left it when it is there again.
 
 use std::time::Duration;
 
@@ -19,20 +20,45 @@ use crate::adapter::Ticket;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Asterisk {
-    /// Asks about every leg of a join that may still be on its way; joins if there is none.
+    /// Asks about every leg of an order that may still be on its way; goes on if there is none.
     pub(super) fn settle_legs(&mut self, ticket: Ticket) {
-        let Some(running) = self.life.orders.get(&ticket) else { return };
-        let Work::Join { a, b, sent: false } = running.work else { return };
-        let restless = |leg: &LegId| self.life.legs.get(*leg).is_some_and(|known| !known.settled);
-        let restless: Vec<LegId> = [a, b].into_iter().filter(restless).collect();
+        let Some(restless) = self.restless(ticket) else { return };
         if restless.is_empty() {
-            return self.bridge(ticket, a, b);
+            return self.all_settled(ticket);
         }
         for leg in restless {
             let id = self.look_at(leg, Purpose::Settle(ticket, leg, None));
             if let Some(running) = self.life.orders.get_mut(&ticket) {
                 running.asks.extend(id);
             }
+        }
+    }
+
+    /// The legs that are not where this order wants them; `None` if it is past that.
+    fn restless(&self, ticket: Ticket) -> Option<Vec<LegId>> {
+        let legs = &self.life.legs;
+        let moving = |leg: &LegId| legs.get(*leg).is_some_and(|known| !known.settled);
+        let restless = match &self.life.orders.get(&ticket)?.work {
+            Work::Join { a, b, sent: false } => [*a, *b].into_iter().filter(moving).collect(),
+            Work::Enter { leg, sent: false, .. } => {
+                Some(*leg).filter(moving).filter(|leg| legs.room_of(*leg).is_none()).into_iter().collect()
+            }
+            Work::Enter { leg, conference, sent: true } => {
+                let inside = legs.get(*leg).is_none() || self.is_inside(*leg, conference);
+                Some(*leg).filter(|_| !inside).into_iter().collect()
+            }
+            Work::Leave { leg } => Some(*leg).filter(moving).into_iter().collect(),
+            _ => return None,
+        };
+        Some(restless)
+    }
+
+    fn all_settled(&mut self, ticket: Ticket) {
+        let Some(running) = self.life.orders.get(&ticket) else { return };
+        match running.work {
+            Work::Join { a, b, .. } => self.bridge(ticket, a, b),
+            Work::Enter { leg, sent: false, .. } => self.unfence(ticket, leg),
+            _ => self.progress(ticket),
         }
     }
 
@@ -49,12 +75,10 @@ impl Asterisk {
         if running.asks.iter().any(open) {
             return;
         }
-        let Work::Join { a, b, .. } = running.work else { return };
-        let settled = |leg: LegId| self.life.legs.get(leg).is_some_and(|known| known.settled);
-        if settled(a) && settled(b) {
-            self.settle_legs(ticket);
-        } else {
-            self.life.timers.arm(Timer::Settle(ticket), self.now + LOOK_AGAIN);
+        match self.restless(ticket) {
+            Some(restless) if restless.is_empty() => self.all_settled(ticket),
+            Some(_) => self.life.timers.arm(Timer::Settle(ticket), self.now + LOOK_AGAIN),
+            None => {}
         }
     }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ifbus_call::order::{Dial, Digits, Direction, ParkReason, Role};
-use ifbus_call::{CallId, Cause, Epoch, InstanceId, LegId, Nanos, Order, Tag, Wait};
+use ifbus_call::{
+    CallId, Cause, ConferenceId, Epoch, Event, InstanceId, LegId, Nanos, Order, RecordingId, Tag, Wait,
+};
 
 use crate::adapter::{Adapter, HttpReply, Input, LinkError, LinkId, Output, RequestId, Ticket};
 use crate::asterisk::{Asterisk, Options};
@@ -27,6 +29,8 @@ pub(super) struct Reached {
     pub(super) proven: usize,
     pub(super) refused: usize,
     pub(super) events: usize,
+    pub(super) entered: usize,
+    pub(super) chunks: usize,
 }
 
 pub(super) fn run(data: &[u8]) -> Reached {
@@ -115,7 +119,7 @@ impl<'a> Chaos<'a> {
     }
 
     fn step(&mut self) {
-        match self.byte() % 20 {
+        match self.byte() % 22 {
             0..=2 => self.answer(true),
             3 | 4 => self.serve(),
             5 => self.answer(false),
@@ -141,7 +145,8 @@ impl<'a> Chaos<'a> {
                 let (slot, last) = (self.byte() % 3, self.last.clone());
                 self.feed(slot, &last);
             }
-            18 if self.one_in(16) => self.input(Input::Stop),
+            18 => self.part(),
+            19 if self.one_in(16) => self.input(Input::Stop),
             _ if !self.alive => {
                 self.start();
                 self.serve();
@@ -159,8 +164,13 @@ impl<'a> Chaos<'a> {
         }
     }
 
+    fn conference(&mut self) -> ConferenceId {
+        let names = ["room", "Room", "a-b"];
+        names[usize::from(self.byte()) % names.len()].parse().expect("it is a conference")
+    }
+
     fn order(&mut self) {
-        let kind = self.byte() % 10;
+        let kind = self.byte() % 18;
         let (a, b) = (self.leg(), self.leg());
         let order = match kind {
             0 | 1 => dial(a),
@@ -170,6 +180,12 @@ impl<'a> Chaos<'a> {
             6 => Order::Dtmf { leg: a, digits: "1#".parse::<Digits>().expect("they are digits") },
             7 => Order::Mute { leg: a, direction: Direction::Out, on: true },
             8 => Order::List,
+            9 | 10 => Order::Enter { leg: a, conference: self.conference() },
+            11 => Order::Leave { leg: a },
+            12 => Order::Record { leg: a, recording: RecordingId::new(0, 0), segment: 0 },
+            13 => Order::StopRecord { leg: a, recording: RecordingId::new(0, 0), segment: 0 },
+            14 | 15 => Order::Fetch { recording: RecordingId::new(0, 0), segment: 0 },
+            16 => Order::Drain { on: self.one_in(2) },
             _ if self.one_in(2) => Order::Probe,
             _ => Order::Inspect,
         };
@@ -202,7 +218,12 @@ impl<'a> Chaos<'a> {
         let mut text = if success {
             format!("Response: Success\r\nActionID: {id}\r\n")
         } else {
-            let words = ["No such channel", "Permission denied", "x"][usize::from(self.byte() % 3)];
+            let words = [
+                "No such channel",
+                "Permission denied",
+                "Invalid/unknown command",
+                "Could not stop monitoring channel",
+            ][usize::from(self.byte() % 4)];
             format!("Response: Error\r\nActionID: {id}\r\nMessage: {words}\r\n\r\n")
         };
         if success {
@@ -213,9 +234,12 @@ impl<'a> Chaos<'a> {
                 "Login" => "\r\nEvent: FullyBooted\r\n\r\n".to_owned(),
                 "Status" => self.status(&get("Channel"), &id),
                 "Originate" => self.originated(&id),
+                "Getvar" => self.variable(),
                 "ShowDialPlan" => {
+                    let line = if self.one_in(2) { "Context: ifbus-inbound\r\n" } else { "Application: Gosub\r\n" };
                     format!(
-                        "\r\nEvent: ShowDialPlanComplete\r\nActionID: {id}\r\nEventList: Complete\r\n\r\n"
+                        "\r\nEvent: ListDialplan\r\n{line}AppData: ifbus-inbound,s,1\r\nActionID: {id}\r\n\r\n\
+                         Event: ShowDialPlanComplete\r\nActionID: {id}\r\nEventList: Complete\r\n\r\n"
                     )
                 }
                 _ => "\r\n".to_owned(),
@@ -236,14 +260,20 @@ impl<'a> Chaos<'a> {
             }
             let state = self.byte();
             let bridge = if state & 8 == 8 { "b1" } else { "" };
-            let app = if state & 16 == 16 { "Wait" } else { "Answer" };
+            let app = ["Wait", "Answer", "ConfBridge", "Wait"][usize::from(state >> 4 & 3)];
+            let exten = room(state >> 6);
             text += &format!(
                 "Event: Status\r\nChannel: c\r\nChannelState: {}\r\nUniqueid: {native}\r\nPriority: 2\r\n\
-                 BridgeID: {bridge}\r\nApplication: {app}\r\nActionID: {id}\r\n\r\n",
+                 BridgeID: {bridge}\r\nApplication: {app}\r\nData: {exten},x\r\nActionID: {id}\r\n\r\n",
                 4 + state % 3
             );
         }
         text + &format!("Event: StatusComplete\r\nActionID: {id}\r\n\r\n")
+    }
+
+    fn variable(&mut self) -> String {
+        let values = ["", "0x7f36", "ended", "junk", "0x1\r\nValue: 0x2"];
+        format!("Value: {}\r\n\r\n", values[usize::from(self.byte()) % values.len()])
     }
 
     fn originated(&mut self, id: &str) -> String {
@@ -266,6 +296,8 @@ impl<'a> Chaos<'a> {
             "DialEnd",
             "BridgeEnter",
             "BridgeLeave",
+            "ConfbridgeJoin",
+            "ConfbridgeLeave",
             "Hangup",
             "HangupRequest",
             "DTMFEnd",
@@ -305,11 +337,33 @@ impl<'a> Chaos<'a> {
         let state = ["Down", "Ringing", "Up"][usize::from(self.byte() % 3)];
         let json = format!(
             "{{\"type\":\"{kind}\",\"channel\":{{\"id\":\"{leg}\",\"state\":\"{state}\"}},\"cause\":{},\
-             \"bridge\":{{\"id\":\"b{}\",\"channels\":[\"{other}\",\"x\"]}},\"dialstatus\":\"ANSWER\"}}",
+             \"bridge\":{{\"id\":\"b{}\",{}\"channels\":[\"{other}\",\"x\"]}},\"dialstatus\":\"ANSWER\"}}",
             self.byte() % 40,
-            self.byte() % 3
+            self.byte() % 3,
+            self.origin()
         );
         self.feed(STREAM, json.as_bytes());
+    }
+
+    fn origin(&mut self) -> String {
+        match self.byte() % 4 {
+            0 | 1 => String::new(),
+            which => format!("\"creator\":\"ConfBridge\",\"name\":\"{}\",", room(which)),
+        }
+    }
+
+    /// A piece of a file, or what is none.
+    fn part(&mut self) {
+        let Some((id, _)) = self.requests.front().cloned() else { return };
+        let body = match self.byte() % 4 {
+            0 => (0..self.byte() % 60).map(|_| self.byte()).collect(),
+            1 => wav(0, 0),
+            2 => wav(36, 0),
+            _ => wav(40, 4),
+        };
+        let from = usize::from(self.byte()) % 8;
+        self.input(Input::HttpPart(id, &body[from.min(body.len())..]));
+        self.input(Input::HttpPart(id, &body[..from.min(body.len())]));
     }
 
     fn reply(&mut self) {
@@ -319,6 +373,10 @@ impl<'a> Chaos<'a> {
     }
 
     fn replied(&mut self, id: RequestId, path: &str, status: u16) {
+        if status == 200 && path.ends_with("/file") {
+            self.input(Input::HttpPart(id, &wav(40, 4)));
+            self.input(Input::HttpPart(id, &[0; 4]));
+        }
         self.input(Input::Http(id, Ok(HttpReply { status, body: Vec::new() })));
         if let Some(marker) = path.strip_prefix("/ari/events/user/").and_then(|rest| rest.split('?').next()) {
             let json = format!("{{\"type\":\"ChannelUserevent\",\"eventname\":\"{marker}\"}}");
@@ -346,6 +404,7 @@ impl<'a> Chaos<'a> {
                 Output::Event(event) => {
                     assert!(self.alive, "{event:?} after the end");
                     self.reached.events += 1;
+                    self.reached.entered += usize::from(matches!(event, Event::Entered(..)));
                 }
                 Output::Ready(ready) => {
                     assert!(self.alive && ready.epoch == self.epoch);
@@ -355,6 +414,11 @@ impl<'a> Chaos<'a> {
                     assert!(self.alive, "the end came twice");
                     assert!(self.open.is_empty(), "open tickets at the end");
                     self.alive = false;
+                }
+                Output::Chunk(ticket, bytes) => {
+                    assert!(self.open.contains(&ticket), "a chunk for {ticket:?}, which is not open");
+                    assert!(!bytes.is_empty());
+                    self.reached.chunks += 1;
                 }
                 Output::Close(_) | Output::Warning(_) | Output::Unknown(_) => {}
             }
@@ -394,6 +458,17 @@ fn machine(ari: bool) -> Asterisk {
         given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let options = Options::new(&given).expect("they are sound");
     Asterisk::new(options, INSTANCE, "pbx".parse().expect("it is a name"), 1)
+}
+
+fn room(which: u8) -> String {
+    let name = ["room", "Room", "a-b", ""][usize::from(which % 4)];
+    format!("{INSTANCE}-{name}")
+}
+
+/// The header of a file with these two lengths.
+fn wav(riff: u32, data: u32) -> Vec<u8> {
+    let format = b"WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data";
+    [&b"RIFF"[..], &riff.to_le_bytes(), format, &data.to_le_bytes()].concat()
 }
 
 fn native(leg: LegId) -> String {

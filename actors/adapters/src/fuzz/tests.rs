@@ -94,17 +94,21 @@ fn every_ticket_is_answered_once_whatever_the_server_does() {
 #[test]
 fn the_sessions_reach_what_they_are_to_test() {
     let (mut ready, mut proven, mut refused, mut events) = (0, 0, 0, 0);
+    let (mut entered, mut chunks) = (0, 0);
     for seed in 0..1000 {
         let reached = session::run(&Seeded(seed).bytes(600));
         ready += reached.ready;
         proven += reached.proven;
         refused += reached.refused;
         events += reached.events;
+        entered += reached.entered;
+        chunks += reached.chunks;
     }
     assert!(
         ready > 500 && proven > 500 && refused > 500 && events > 2000,
         "{ready} {proven} {refused} {events}"
     );
+    assert!(entered > 50 && chunks > 50, "{entered} {chunks}");
 }
 
 proptest! {

@@ -82,6 +82,12 @@ pub struct Bridge<'a> {
     /// Its id.
     #[serde(borrow, default)]
     pub id: Cow<'a, str>,
+    /// What made it: `ConfBridge` for a conference.
+    #[serde(borrow, default)]
+    pub creator: Cow<'a, str>,
+    /// Its name; of a conference the name of the room.
+    #[serde(borrow, default)]
+    pub name: Cow<'a, str>,
     /// Who is in it after the event.
     #[serde(borrow, default)]
     pub channels: Vec<Text<'a>>,

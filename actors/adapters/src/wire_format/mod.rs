@@ -6,3 +6,4 @@ pub mod ami;
 pub mod ari;
 pub mod md5;
 pub mod sip_options;
+pub mod wav;

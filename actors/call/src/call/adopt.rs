@@ -1,20 +1,41 @@
 //! A call found on a server after a restart of ours.
 
+use serde::{Deserialize, Serialize};
+
 use crate::call::{
-    By, Call, CallId, Cause, Ending, Goal, Leg, LegId, Nanos, RING_MAX, Role, Said, Seen, Stage, VerbKind,
+    By, Call, CallId, Cause, Ending, Goal, Leg, LegId, Nanos, RING_MAX, Recording, Role, Said, Seen, Stage,
+    VerbKind,
 };
 
+/// What was written down of a call before we were killed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Stored {
+    /// The goal, if it was of several steps.
+    pub goal: Option<Goal>,
+    /// The recording that was being made.
+    pub recording: Option<Recording>,
+}
+
 impl Call {
-    /// Takes over the call `id` as the server lists it. `stored` is the last goal that was written down, if one was.
+    /// What has to be written down before the server hears of the next order.
+    #[must_use]
+    pub fn to_store(&self) -> Stored {
+        Stored {
+            goal: self.goal.takes_several_steps().then(|| self.goal.clone()),
+            recording: self.recording.as_ref().map(Recording::to_store),
+        }
+    }
+
+    /// Takes over the call `id` as the server lists it. `stored` is what was last written down.
     ///
     /// Legs without our tag, or of another call, are ignored. `None` if nothing is left.
     ///
     /// A goal that was written down is followed if its legs still live. Without one the goal is read from the facts:
     /// two that talk go on, two that are apart with music are on hold, two that are apart without it are joined, a
     /// leg that rings goes on ringing. A single answered leg is ended: its partner may have rung already, and nobody
-    /// is rung twice. A transfer under way whose goal is not known is taken back.
+    /// is rung twice. Legs in a conference stay there. A transfer under way whose goal is not known is taken back.
     #[must_use]
-    pub fn adopt(id: CallId, seen: &[Seen], stored: Option<Goal>, fresh: LegId, now: Nanos) -> Option<Self> {
+    pub fn adopt(id: CallId, seen: &[Seen], stored: Stored, fresh: LegId, now: Nanos) -> Option<Self> {
         let mine: Vec<&Seen> =
             seen.iter().filter(|seen| seen.tag.as_ref().is_some_and(|tag| tag.call == id)).collect();
         let tag = mine.first()?.tag.clone()?;
@@ -31,7 +52,9 @@ impl Call {
         }
         call.legs.sort_by_key(|leg| leg.role);
         call.effects.clear();
-        match stored.filter(|goal| call.can_follow(goal)).or_else(|| call.goal_from_facts(fresh, now)) {
+        call.recording = stored.recording;
+        call.recording_unsure();
+        match stored.goal.filter(|goal| call.can_follow(goal)).or_else(|| call.goal_from_facts(fresh, now)) {
             Some(goal) => {
                 call.talked = call.has_talked(&goal);
                 call.verb = (!call.talked).then_some(VerbKind::Originate);
@@ -60,11 +83,15 @@ impl Call {
                 third || self.are_joined(a, b)
             }
             Goal::Hold { .. } | Goal::Blind { .. } | Goal::Consult { .. } | Goal::Complete { .. } => true,
+            Goal::Meet { .. } => self.legs.iter().any(|leg| leg.conference.is_some()),
             Goal::End => false,
         }
     }
 
     fn goal_from_facts(&mut self, fresh: LegId, now: Nanos) -> Option<Goal> {
+        if let Some(meeting) = self.meeting_from_facts() {
+            return Some(meeting);
+        }
         let up: Vec<&Leg> = self.legs.iter().filter(|leg| leg.stage == Some(Stage::Up)).collect();
         let joined = up.iter().find_map(|leg| {
             let partner = leg.partner.filter(|partner| self.leg(*partner).is_some())?;

@@ -25,6 +25,8 @@ impl Call {
                 self.are_now_joined(a, b, now);
             }
             Event::Parted(_) => self.is_now_apart(id, now),
+            Event::Entered(_, conference) => self.is_now_inside(id, Some(conference), now),
+            Event::Left(_) => self.is_now_inside(id, None, now),
             Event::HeldByPhone(_) | Event::ResumedByPhone(_) => {
                 let on = matches!(event, Event::HeldByPhone(_));
                 self.about(id, |role| Notice::PhoneHold { role, on });
@@ -42,7 +44,7 @@ impl Call {
         }
     }
 
-    fn about(&mut self, id: LegId, notice: impl FnOnce(super::Role) -> Notice) {
+    pub(super) fn about(&mut self, id: LegId, notice: impl FnOnce(super::Role) -> Notice) {
         if let Some(role) = self.leg(id).map(|leg| leg.role) {
             self.notice(notice(role));
         }
@@ -83,11 +85,12 @@ impl Call {
             leg.changed = now;
             if partner.is_some() {
                 leg.hears_music = false;
+                leg.conference = None;
             }
         }
     }
 
-    fn is_now_apart(&mut self, id: LegId, now: Nanos) {
+    pub(super) fn is_now_apart(&mut self, id: LegId, now: Nanos) {
         if let Some(leg) = self.leg_mut(id) {
             leg.partner = None;
             leg.changed = now;
@@ -102,6 +105,8 @@ impl Call {
         }
         if let Some(underway) = self.order.take_if(|order| order.number == number) {
             self.shaped(underway.order, outcome, now);
+        } else if self.recording.as_ref().is_some_and(|recording| recording.awaits(number)) {
+            self.recording_outcome(outcome, now);
         } else if let Some(leg) = self.legs.iter_mut().find(|leg| leg.dropping == Some(number)) {
             leg.dropping = None;
             match outcome {
@@ -137,6 +142,9 @@ impl Call {
                 }
             }
             (Order::Park { .. }, Err(refused)) => self.park_failed(&refused),
+            (Order::Enter { leg, conference }, Ok(_)) => self.is_now_inside(leg, Some(conference), now),
+            (Order::Leave { leg }, Ok(_)) => self.is_now_inside(leg, None, now),
+            (Order::Enter { .. } | Order::Leave { .. }, Err(refused)) => self.join_failed(&refused, now),
             (Order::Dtmf { .. }, outcome) => self.small_verb_done(VerbKind::Dtmf, outcome),
             (Order::Mute { leg, direction, on }, outcome) => {
                 if outcome.is_ok() {
@@ -146,6 +154,10 @@ impl Call {
             }
             (
                 Order::Drop { .. }
+                | Order::Record { .. }
+                | Order::StopRecord { .. }
+                | Order::Fetch { .. }
+                | Order::Drain { .. }
                 | Order::List
                 | Order::Load
                 | Order::Probe
@@ -192,6 +204,7 @@ impl Call {
     pub(super) fn listed(&mut self, seen: &[Seen], asked: Nanos, rebooted: bool, now: Nanos) {
         self.connected = true;
         self.wanted = true;
+        self.recording_unsure();
         let touched = |leg: &&Leg| leg.stage.is_some() && leg.changed <= asked;
         let touched: Vec<LegId> = self.legs.iter().filter(touched).map(|leg| leg.id).collect();
         let touched = touched.into_iter().filter(|id| !self.is_being_made(*id));
@@ -225,6 +238,7 @@ impl Call {
         if let Some(leg) = self.leg_mut(seen.leg) {
             leg.unsure = false;
             leg.partner = seen.partners.first().copied();
+            leg.conference.clone_from(&seen.conference);
             leg.hears_music = seen.hears_music && leg.partner.is_none();
         }
     }
@@ -244,6 +258,7 @@ impl Call {
         }
         self.lost_part(id, cause, by, said);
         self.legs.retain(|leg| leg.id != id);
+        self.recording_leg_gone(id);
         for leg in &mut self.legs {
             leg.partner = leg.partner.filter(|partner| *partner != id);
         }
@@ -272,9 +287,13 @@ impl Call {
             Goal::Consult { asks, .. } | Goal::Complete { asks, .. } if id == asks => {
                 self.party_lost(id, cause, by, said);
             }
+            Goal::Meet { ref conference, a, b } if id == a || Some(id) == b => {
+                let conference = conference.clone();
+                self.member_lost(conference, if id == a { b } else { Some(a) }, id, (cause, by, said));
+            }
             Goal::End => self.blame(id, by, said),
             Goal::Talk { .. } | Goal::Hold { .. } | Goal::Blind { .. } => {}
-            Goal::Consult { .. } | Goal::Complete { .. } => {}
+            Goal::Consult { .. } | Goal::Complete { .. } | Goal::Meet { .. } => {}
         }
     }
 
@@ -295,7 +314,7 @@ impl Call {
         under_way || self.are_joined(a, b)
     }
 
-    fn party_lost(&mut self, id: LegId, cause: Cause, by: By, said: Said) {
+    pub(super) fn party_lost(&mut self, id: LegId, cause: Cause, by: By, said: Said) {
         let cause = if self.talked && cause != Cause::ServerFailure { Cause::Answered } else { cause };
         let role = self.leg(id).map(|leg| leg.role);
         self.end(Ending { cause, by, role, said });
@@ -325,6 +344,7 @@ impl Call {
         if self.join_after.take_if(|after| *after <= now).is_some() {
             self.wanted = true;
         }
+        self.recording_tick(now);
         for leg in &mut self.legs {
             leg.drop_after = leg.drop_after.filter(|after| *after > now);
         }

@@ -11,6 +11,8 @@
 
 mod adopt;
 mod facts;
+mod meet;
+mod record;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -24,11 +26,14 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::cause::{By, Cause, Said};
 use crate::event::Event;
-use crate::id::{CallId, LegId};
+use crate::id::{CallId, ConferenceId, LegId, RecordingId};
 use crate::leg::{Seen, Stage};
 use crate::order::{Direction, Order, Outcome, Role, Tag};
 use crate::time::Nanos;
 
+pub use adopt::Stored;
+pub use meet::NewMember;
+pub use record::Recording;
 pub use verb::{Accepted, Mode, NotNow, Verb};
 
 /// The longest a leg may ring: the fence of a leg that was never joined is longer than this on every server.
@@ -59,6 +64,8 @@ pub struct NewCall {
     pub within: Duration,
     /// The ids of the two legs.
     pub legs: [LegId; 2],
+    /// The recording that begins when the two talk.
+    pub record: Option<RecordingId>,
 }
 
 /// One call.
@@ -87,6 +94,7 @@ pub struct Call {
     talked: bool,
     /// A phone may have rung: the call cannot be placed elsewhere any more.
     may_have_rung: bool,
+    recording: Option<Recording>,
     ending: Option<Ending>,
     finished: bool,
     effects: VecDeque<Effect>,
@@ -137,6 +145,15 @@ pub enum Goal {
         waits: LegId,
         /// The target.
         target: LegId,
+    },
+    /// The legs are in a conference.
+    Meet {
+        /// Which.
+        conference: ConferenceId,
+        /// One leg.
+        a: LegId,
+        /// The other, if the call has two.
+        b: Option<LegId>,
     },
     /// No leg lives.
     End,
@@ -236,6 +253,28 @@ pub enum Notice {
         /// What the server said.
         said: Said,
     },
+    /// Every leg of the call is in the conference.
+    ConferenceEntered {
+        /// Which.
+        conference: ConferenceId,
+    },
+    /// A party of the call is in the conference no more.
+    ConferenceLeft {
+        /// Who.
+        role: Role,
+    },
+    /// What the two say is being written down.
+    RecordingStarted {
+        /// Which recording.
+        recording: RecordingId,
+    },
+    /// The recording is over: its parts can be fetched.
+    RecordingStopped {
+        /// Which recording.
+        recording: RecordingId,
+        /// How many parts it has; may be 0.
+        segments: u16,
+    },
     /// The digits were played.
     DtmfSent,
     /// A phone pressed a key.
@@ -292,6 +331,14 @@ pub enum VerbKind {
     Dtmf,
     /// See [`Verb::Mute`].
     Mute,
+    /// See [`Verb::Enter`].
+    Enter,
+    /// See [`Verb::Kick`].
+    Kick,
+    /// See [`Verb::Record`].
+    Record,
+    /// See [`Verb::StopRecord`].
+    StopRecord,
     /// See [`Verb::Hangup`].
     Hangup,
 }
@@ -308,6 +355,8 @@ pub struct Leg {
     /// It sits where one who asks a third party sits, and outlives the end of that party.
     consults: bool,
     muted: [bool; 2],
+    /// The conference it is in.
+    conference: Option<ConferenceId>,
     /// When a fact about it last changed.
     changed: Nanos,
     /// When it is dropped if it has not answered.
@@ -366,6 +415,7 @@ impl Call {
         call.legs = legs;
         call.goal = Goal::Talk { a, b };
         call.verb = Some(VerbKind::Originate);
+        call.recording = new.record.map(Recording::new);
         call.settle(now);
         call
     }
@@ -389,6 +439,7 @@ impl Call {
             connected: true,
             talked: false,
             may_have_rung: false,
+            recording: None,
             ending: None,
             finished: false,
             effects: VecDeque::new(),
@@ -421,7 +472,8 @@ impl Call {
     pub fn deadline(&self) -> Option<Nanos> {
         let order = self.order.as_ref().map(|order| order.by);
         let legs = self.legs.iter().flat_map(|leg| [leg.answer_by, leg.drop_after]);
-        legs.flatten().chain(order).chain(self.join_after).min()
+        let recording = self.recording.as_ref().and_then(Recording::due);
+        legs.flatten().chain(order).chain(self.join_after).chain(recording).min()
     }
 
     /// Its id.
@@ -480,6 +532,21 @@ impl Call {
         matches!(self.goal, Goal::Hold { .. } | Goal::Blind { was_held: true, .. })
     }
 
+    /// The conference its legs are in, or on their way to.
+    #[must_use]
+    pub const fn conference(&self) -> Option<&ConferenceId> {
+        match &self.goal {
+            Goal::Meet { conference, .. } => Some(conference),
+            _ => None,
+        }
+    }
+
+    /// The recording that is being made, or is about to begin.
+    #[must_use]
+    pub const fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
+    }
+
     /// Whether it is over and [`Effect::Finished`] was given.
     #[must_use]
     pub const fn is_finished(&self) -> bool {
@@ -535,6 +602,7 @@ impl Leg {
             hears_music: false,
             consults: false,
             muted: [false, false],
+            conference: None,
             changed: now,
             answer_by: None,
             dropping: None,
@@ -542,6 +610,11 @@ impl Leg {
             drop_after: None,
             unsure: false,
         }
+    }
+
+    /// It hears music or is in a conference: whoever talked to it talks to it no more.
+    const fn is_apart(&self) -> bool {
+        self.hears_music || self.conference.is_some()
     }
 
     /// Its id.
@@ -568,6 +641,12 @@ impl Leg {
         self.stage
     }
 
+    /// Whether it is in a conference.
+    #[must_use]
+    pub const fn is_in_conference(&self) -> bool {
+        self.conference.is_some()
+    }
+
     /// Whether this direction was silenced by an order of ours.
     #[must_use]
     pub const fn is_muted(&self, direction: Direction) -> bool {
@@ -588,6 +667,15 @@ impl Goal {
         if was_held { Self::Hold { held: stays, other } } else { Self::Talk { a: other, b: stays } }
     }
 
+    /// Whether it cannot be read from the server's list, and so has to be written down before the server hears of it.
+    #[must_use]
+    pub const fn takes_several_steps(&self) -> bool {
+        match self {
+            Self::Blind { .. } | Self::Consult { .. } | Self::Complete { .. } | Self::Meet { .. } => true,
+            Self::Talk { .. } | Self::Hold { .. } | Self::End => false,
+        }
+    }
+
     /// The legs it is about.
     fn legs(&self) -> Vec<LegId> {
         match *self {
@@ -597,6 +685,7 @@ impl Goal {
             Self::Consult { asks, waits, target } | Self::Complete { asks, waits, target } => {
                 vec![asks, waits, target]
             }
+            Self::Meet { a, b, .. } => std::iter::once(a).chain(b).collect(),
             Self::End => vec![],
         }
     }

@@ -41,6 +41,7 @@ impl Call {
                 self.give(order, now);
             }
         }
+        self.settle_recording(now);
         self.finish_if_over();
     }
 
@@ -75,6 +76,7 @@ impl Call {
                     self.notice(Notice::Consulting);
                 }
             }
+            Goal::Meet { .. } => self.note_meeting(),
             Goal::Talk { .. } | Goal::Hold { .. } | Goal::Blind { .. } => {}
             Goal::Consult { .. } | Goal::Complete { .. } | Goal::End => {}
         }
@@ -130,6 +132,7 @@ impl Call {
             },
             Goal::Consult { asks, waits, target } => self.toward_consult(asks, waits, target),
             Goal::Complete { waits, target, .. } => self.join(waits, target),
+            Goal::Meet { a, b, .. } => self.toward_meeting(a, b),
             Goal::End => None,
         }
     }
@@ -165,10 +168,11 @@ impl Call {
 
     fn join(&self, a: LegId, b: LegId) -> Option<Order> {
         let possible = self.is_up(a) && self.is_up(b) && !self.are_joined(a, b);
-        possible.then_some(Order::Join { a, b })
+        let meets = [a, b].into_iter().find(|id| self.leg(*id).is_some_and(|leg| leg.conference.is_some()));
+        possible.then(|| meets.map_or(Order::Join { a, b }, |leg| Order::Leave { leg }))
     }
 
-    fn dial(&self, id: LegId, toward: Option<LegId>) -> Order {
+    pub(super) fn dial(&self, id: LegId, toward: Option<LegId>) -> Order {
         let leg = self.leg(id).expect("only legs of this call are dialled");
         let other = toward.and_then(|toward| self.leg(toward)).map_or(&self.to, |leg| &leg.party);
         Order::Dial(Dial {
@@ -176,9 +180,17 @@ impl Call {
             tag: self.tag(leg),
             caller: self.caller.clone().unwrap_or_else(|| other.clone()),
             toward,
-            wait: if toward.is_none() { Wait::Ringback } else { Wait::Silence },
+            wait: self.waiting_sound(toward),
             within: self.within,
         })
+    }
+
+    /// Whoever is rung first hears that the other phone rings.
+    const fn waiting_sound(&self, toward: Option<LegId>) -> Wait {
+        match self.goal {
+            Goal::Talk { .. } if toward.is_none() => Wait::Ringback,
+            _ => Wait::Silence,
+        }
     }
 
     /// Gives the one order that shapes the call.
@@ -198,7 +210,7 @@ impl Call {
         self.order = Some(Underway { number, order, by });
     }
 
-    fn number(&mut self) -> OrderNumber {
+    pub(super) fn number(&mut self) -> OrderNumber {
         self.orders_given += 1;
         OrderNumber(self.orders_given)
     }
@@ -254,6 +266,7 @@ impl Call {
         let Some(ending) = self.ending.take_if(|_| over) else { return };
         self.finished = true;
         self.order = None;
+        self.close_recording();
         self.effects.push_back(Effect::Finished(End {
             cause: ending.cause,
             by: ending.by,
@@ -279,7 +292,7 @@ impl Call {
 
     // --- what goes wrong ---
 
-    /// A join was refused. Where there is something to go back to, it is gone back to.
+    /// A join, or a step toward it, was refused. Where there is something to go back to, it is gone back to.
     pub(super) fn join_failed(&mut self, refused: &Refused, now: Nanos) {
         if refused.is_of_the_link() {
             return; // the server's list will tell
@@ -297,11 +310,12 @@ impl Call {
                 self.aim(Goal::Consult { asks, waits, target }, None);
                 self.verb_failed(VerbKind::CompleteTransfer, refused);
             }
-            Goal::Talk { .. } | Goal::Hold { .. } if self.joins_failed >= JOINS_MAX => {
+            Goal::Meet { .. } if self.verb.is_some() => self.meeting_failed(refused),
+            Goal::Talk { .. } | Goal::Hold { .. } | Goal::Meet { .. } if self.joins_failed >= JOINS_MAX => {
                 let said = Said::new(None, &refused.to_string());
                 self.end(Ending { cause: Cause::ServerFailure, by: By::Server, role: None, said });
             }
-            Goal::Talk { .. } | Goal::Hold { .. } => {
+            Goal::Talk { .. } | Goal::Hold { .. } | Goal::Meet { .. } => {
                 self.wanted = false;
                 self.join_after = Some(now + PAUSE);
             }
@@ -325,6 +339,7 @@ impl Call {
             Goal::Consult { .. } => {
                 self.transfer_failed(refused.cause, refused.said.clone().unwrap_or_default());
             }
+            Goal::Meet { .. } => self.meeting_failed(refused),
             Goal::Talk { .. } | Goal::Blind { .. } | Goal::Complete { .. } | Goal::End => {}
         }
     }
@@ -338,7 +353,7 @@ impl Call {
             Goal::Consult { asks, waits, .. } | Goal::Complete { asks, waits, .. } => {
                 self.aim(Goal::Talk { a: asks, b: waits }, None);
             }
-            Goal::Talk { .. } | Goal::Hold { .. } | Goal::End => return,
+            Goal::Talk { .. } | Goal::Hold { .. } | Goal::Meet { .. } | Goal::End => return,
         }
         self.notice(Notice::TransferFailed { cause, said });
     }

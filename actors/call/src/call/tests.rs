@@ -30,6 +30,7 @@ impl Story {
             caller: None,
             within: Duration::from_secs(30),
             legs: [A, B],
+            record: None,
         };
         let call = Call::place(new, Nanos::ZERO);
         let mut story = Self { call, orders: vec![], notices: vec![], end: None, now: Nanos::ZERO };
@@ -348,7 +349,7 @@ fn a_server_started_anew_ends_its_calls_as_server_failure() {
 fn a_held_call_is_adopted_as_held() {
     let story = Story::in_progress();
     let list = [seen(&story.call, A, Role::A, None, false), seen(&story.call, B, Role::B, None, true)];
-    let mut call = Call::adopt(story.call.id(), &list, None, C, Nanos::ZERO).unwrap();
+    let mut call = Call::adopt(story.call.id(), &list, super::Stored::default(), C, Nanos::ZERO).unwrap();
     assert_eq!((call.goal(), call.phase()), (&Goal::Hold { held: B, other: A }, Phase::InProgress));
     assert_eq!(call.poll(), None, "nothing has to be done");
 }
@@ -357,13 +358,14 @@ fn a_held_call_is_adopted_as_held() {
 fn a_leg_found_alone_is_ended_because_its_partner_may_have_rung() {
     let story = Story::in_progress();
     let list = [seen(&story.call, A, Role::A, None, false)];
-    let mut call = Call::adopt(story.call.id(), &list, None, C, Nanos::ZERO).unwrap();
+    let mut call = Call::adopt(story.call.id(), &list, super::Stored::default(), C, Nanos::ZERO).unwrap();
     assert!(matches!(call.poll(), Some(Effect::Order(_, Order::Drop { leg: A, .. }))));
 }
 
 fn seen(call: &Call, leg: LegId, role: Role, partner: Option<LegId>, hears_music: bool) -> Seen {
     let party = if role == Role::A { call.from() } else { call.to() };
     Seen {
+        conference: None,
         leg,
         tag: Some(crate::Tag {
             call: call.id(),

@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::call::{By, Call, Cause, Ending, Goal, Leg, LegId, Nanos, Notice, Order, Role, Said, VerbKind};
+use crate::id::{ConferenceId, RecordingId};
 use crate::order::{Digits, Direction};
 
 /// What a user asks for.
@@ -45,6 +46,23 @@ pub enum Verb {
         /// `true` silences.
         on: bool,
     },
+    /// Both parties go into a conference.
+    Enter {
+        /// Which.
+        conference: ConferenceId,
+    },
+    /// A party of a call in a conference is released; the call goes on while another party is there.
+    Kick {
+        /// Who; needed where the call has two parties.
+        role: Option<Role>,
+    },
+    /// What the parties say is written down, from now or from the first talk, until it is stopped or the call is over.
+    Record {
+        /// The id it will have.
+        recording: RecordingId,
+    },
+    /// The recording ends.
+    StopRecord,
 }
 
 /// The two kinds of transfer.
@@ -101,13 +119,17 @@ impl VerbKind {
             Self::CancelTransfer => "canceling the transfer",
             Self::Dtmf => "dtmf",
             Self::Mute => "mute",
+            Self::Enter => "entering a conference",
+            Self::Kick => "kick",
+            Self::Record => "record",
+            Self::StopRecord => "stopping the recording",
             Self::Hangup => "hangup",
         }
     }
 }
 
 /// The end of a verb's check: nothing to do, or a new goal.
-type Checked = Result<Accepted, NotNow>;
+pub(super) type Checked = Result<Accepted, NotNow>;
 
 impl Call {
     /// Takes a verb. `fresh` becomes the id of a leg, if the verb makes one. How the verb ends comes as a notice.
@@ -124,12 +146,16 @@ impl Call {
             Verb::CancelTransfer => self.cancel(),
             Verb::Dtmf { digits, role } => self.dtmf(digits, role, now),
             Verb::Mute { role, direction, on } => self.mute(role, direction, on, now),
+            Verb::Enter { conference } => self.enter(conference),
+            Verb::Kick { role } => self.kick(role),
+            Verb::Record { recording } => self.record(recording),
+            Verb::StopRecord => self.stop_record(),
         }?;
         self.settle(now);
         Ok(accepted)
     }
 
-    fn hangup(&mut self) -> Accepted {
+    pub(super) fn hangup(&mut self) -> Accepted {
         if self.goal == Goal::End {
             return Accepted::AlreadySo;
         }
@@ -154,7 +180,7 @@ impl Call {
     }
 
     fn resume(&mut self) -> Checked {
-        let need = "resume needs a call on hold";
+        let need = "resume needs a call on hold, or one with two parties in a conference";
         self.ready(need)?;
         match self.goal {
             Goal::Hold { held, other } => {
@@ -162,6 +188,10 @@ impl Call {
                 Ok(Accepted::Underway)
             }
             Goal::Talk { .. } => Ok(Accepted::AlreadySo),
+            Goal::Meet { a, b: Some(b), .. } => {
+                self.aim(Goal::Talk { a, b }, Some(VerbKind::Resume));
+                Ok(Accepted::Underway)
+            }
             _ => Err(self.wrong_state(need)),
         }
     }
@@ -241,7 +271,7 @@ impl Call {
     // --- what verbs need ---
 
     /// Nothing is under way and the server is there.
-    fn ready(&self, need: &'static str) -> Result<(), NotNow> {
+    pub(super) fn ready(&self, need: &'static str) -> Result<(), NotNow> {
         if self.goal == Goal::End {
             return Err(self.wrong_state(need));
         }
@@ -270,6 +300,9 @@ impl Call {
         let leg = match role {
             Some(role) => self.legs.iter().find(|leg| leg.role == role).ok_or(NotNow::NoParty(role))?.id,
             None => {
+                if let Goal::Meet { a, b: None, .. } = self.goal {
+                    return if self.is_up(a) { Ok(a) } else { Err(self.wrong_state(need)) };
+                }
                 let [first, second] = self.pair().ok_or_else(|| self.wrong_state(need))?;
                 let (first, second) = self.in_order(first, second);
                 [first, second][default]
@@ -290,7 +323,8 @@ impl Call {
             Goal::Hold { held, other } => Some([other, held]),
             Goal::Blind { stays, leaves, .. } => Some([leaves, stays]),
             Goal::Consult { asks, waits, .. } | Goal::Complete { asks, waits, .. } => Some([asks, waits]),
-            Goal::End => None,
+            Goal::Meet { a, b: Some(b), .. } => Some([a, b]),
+            Goal::Meet { b: None, .. } | Goal::End => None,
         }
     }
 
@@ -300,12 +334,13 @@ impl Call {
         if role(a) <= role(b) { (a, b) } else { (b, a) }
     }
 
-    fn wrong_state(&self, need: &'static str) -> NotNow {
+    pub(super) fn wrong_state(&self, need: &'static str) -> NotNow {
         let state = match &self.goal {
             Goal::End => "ending",
             _ if !self.talked => "not answered yet",
             Goal::Talk { .. } => "in progress",
             Goal::Hold { .. } => "on hold",
+            Goal::Meet { .. } => "in a conference",
             Goal::Blind { .. } | Goal::Consult { .. } | Goal::Complete { .. } => "being transferred",
         };
         NotNow::WrongState { state, need }

@@ -18,6 +18,8 @@ fn call(id: CallId, status: Status) -> CallView {
         cause: None,
         attempts: vec![],
         held: false,
+        conference: None,
+        recording: None,
         verb: None,
         created_at: Timestamp::UNIX_EPOCH,
         ringing_at: None,

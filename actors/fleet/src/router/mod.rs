@@ -300,7 +300,7 @@ fn unknown_server(named: &ServerName, names: &[String]) -> Problem {
     Problem::new(Code::UnknownServer, detail).about("server")
 }
 
-fn no_server(skipped: Vec<Skipped>) -> Problem {
+pub(crate) fn no_server(skipped: Vec<Skipped>) -> Problem {
     let only = |reason: &str| {
         !skipped.is_empty()
             && skipped.iter().all(|skip| matches!(&*skip.reason, r if r == reason || r == "not_named"))

@@ -91,6 +91,7 @@ impl Server {
             }
         }
         tally.ended += self.close_lost(now);
+        self.take_up_recordings(now.since_start());
         tally
     }
 
@@ -102,8 +103,8 @@ impl Server {
     /// A call of ours that we do not know: we were killed, or this actor was born again.
     fn adopt(&mut self, id: CallId, seen: &[Seen], world: &mut World<Self>) {
         let stored = {
-            let mut goals = self.memory.goals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            goals.remove(&id)
+            let mut stored = self.memory.stored.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            stored.remove(&id).unwrap_or_default()
         };
         let fresh = LegId(world.rng().random());
         let Some(call) = Call::adopt(id, seen, stored.clone(), fresh, at(world)) else { return };
@@ -153,6 +154,7 @@ impl Server {
                 native: seen.native.clone(),
                 party: seen.party.clone(),
                 stage: report::stage(Some(seen.stage)).to_owned(),
+                conference: seen.conference.clone(),
             })
             .collect();
         self.foreign = u32::try_from(foreign.len()).unwrap_or(u32::MAX);

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use ifbus_adapters::adapter::Ticket;
-use ifbus_call::call::{Effect, Input as CallInput, OrderNumber};
+use ifbus_call::call::{Effect, Input as CallInput, NewMember, OrderNumber, Stored};
 use ifbus_call::{
-    Accepted, Call, CallId, Done, End, Event, Goal, LegId, Nanos, NewCall, NotNow, Notice, Order, Outcome,
-    Refused, Why,
+    Accepted, Call, CallId, Done, End, Event, LegId, Nanos, NewCall, NotNow, Notice, Order, Outcome,
+    RecordingId, Refused, Why,
 };
 use ifbus_supervision::World;
 use rand::RngExt;
 
-use super::{Act, GoalWritten, Purpose, Server, at, report};
+use super::{Act, Noted, Purpose, Server, at, report};
 use crate::control::Acted;
 use crate::problem::{Code, Problem};
 use crate::router::{Journey, Returned};
@@ -22,18 +22,18 @@ use crate::view::{AttemptView, CallView};
 pub(super) struct Entry {
     pub(super) call: Call,
     pub(super) view: CallView,
-    /// Orders that wait until the goal was written down.
+    /// Orders that wait until what the call needs was written down.
     waiting: Vec<(OrderNumber, Order)>,
-    /// The goal that is being written.
+    /// It is being written.
     writing: bool,
-    /// The goal that was written.
-    written: Option<Goal>,
+    /// What was written.
+    written: Stored,
     /// How the call goes on if nobody rang here.
     journey: Option<Box<Journey>>,
 }
 
 impl Entry {
-    pub(super) fn new(call: Call, view: CallView, written: Option<Goal>) -> Self {
+    pub(super) fn new(call: Call, view: CallView, written: Stored) -> Self {
         Self { call, view, waiting: Vec::new(), writing: false, written, journey: None }
     }
 }
@@ -45,6 +45,8 @@ impl Server {
     pub(super) fn begin(&mut self, mut journey: Journey, world: &mut World<Self>) {
         let refusal = if !self.condition.takes_calls() {
             Some(self.condition.state().as_str())
+        } else if self.draining().is_some() {
+            Some("draining")
         } else if self.calls.len() >= self.spec.capacity as usize {
             Some("at_capacity")
         } else {
@@ -55,15 +57,15 @@ impl Server {
             return;
         }
         let now = world.now();
+        let recording = journey
+            .request
+            .record
+            .then(|| RecordingId::new(self.shared.clock.unix_ms(now), world.rng().random()));
+        if let Some(recording) = recording {
+            self.announce(recording, journey.call, now);
+        }
         let legs = [LegId(world.rng().random()), LegId(world.rng().random())];
-        let new = NewCall {
-            id: journey.call,
-            from: journey.request.from.clone(),
-            to: journey.request.to.clone(),
-            caller: journey.request.caller_id.clone(),
-            within: journey.request.timeout,
-            legs,
-        };
+        let call = placed(&journey, legs, recording, Nanos::from_start(now));
         journey.attempts.push(AttemptView {
             server: self.spec.name.clone(),
             chosen: journey.chosen.clone(),
@@ -71,11 +73,10 @@ impl Server {
             ended: None,
         });
         let view = report::new_call(&journey, &self.spec.name);
-        let call = Call::place(new, Nanos::from_start(now));
         let answer = journey.answer.take();
         let id = journey.call;
         let first = journey.attempts.len() == 1;
-        let mut entry = Entry::new(call, view, None);
+        let mut entry = Entry::new(call, view, Stored::default());
         let text = format!("{} chosen: {}", self.spec.name, journey.chosen);
         entry.journey = Some(Box::new(journey));
         self.shared.store.note(Change::Call(Box::new(entry.view.clone())));
@@ -155,6 +156,8 @@ impl Server {
                 }
             }
             Some(Purpose::Inspect(began, answer)) => self.inspected(outcome, began, answer, now),
+            Some(Purpose::Fetch(recording, segment)) => self.fetched(recording, segment, outcome, now),
+            Some(Purpose::Drain(answer)) => self.drained(outcome, answer),
             Some(Purpose::Orphan) | None => {}
         }
     }
@@ -201,47 +204,60 @@ impl Server {
         any
     }
 
-    /// An order of a call. If the call's goal is of several steps it is written down before the wire hears of it.
-    fn wanted(&mut self, id: CallId, number: OrderNumber, order: Order, world: &mut World<Self>) {
+    /// An order of a call. What the call needs to be adopted as it is, is written down before the wire hears of it.
+    fn wanted(&mut self, id: CallId, number: OrderNumber, order: Order, world: &World<Self>) {
         if let Order::Dial(dial) = &order {
             self.legs.insert(dial.leg, id);
         }
         let now = at(world);
         let Some(entry) = self.calls.get_mut(&id) else { return };
-        let goal = entry.call.goal().clone();
-        let several_steps = matches!(goal, Goal::Blind { .. } | Goal::Consult { .. } | Goal::Complete { .. });
-        let to_write = if several_steps { Some(goal) } else { None };
-        if to_write == entry.written && !entry.writing {
-            self.give(order, Purpose::Call(id, number), now);
+        let needed = entry.call.to_store();
+        // Ending a leg never waits for a disk.
+        if matches!(order, Order::Drop { .. }) {
+            return self.give(order, Purpose::Call(id, number), now);
+        }
+        if entry.writing || (needed != entry.written && needed != Stored::default()) {
+            entry.waiting.push((number, order));
+            self.write_down(id, world);
             return;
         }
-        if to_write.is_none() {
-            // Nothing of several steps is under way any more: the wire does not wait for the note.
-            entry.written = None;
-            self.shared.store.note(Change::Goal(id, None));
-            self.give(order, Purpose::Call(id, number), now);
-            return;
+        if needed != entry.written {
+            // Nothing needs to be written down any more: the wire does not wait for the note.
+            entry.written = Stored::default();
+            self.shared.store.note(Change::Stored(id, Stored::default()));
         }
-        entry.waiting.push((number, order));
-        if !entry.writing {
-            entry.writing = true;
-            entry.written = to_write.clone();
-            let me = world.me().clone();
-            let told = move |well| me.tell(GoalWritten { call: id, well });
-            self.shared.store.write(Change::Goal(id, to_write), Box::new(told));
-        }
+        self.give(order, Purpose::Call(id, number), now);
     }
 
-    pub(super) fn goal_written(&mut self, id: CallId, well: bool, now: Nanos) {
+    /// Writes down what the call needs now, one write at a time.
+    fn write_down(&mut self, id: CallId, world: &World<Self>) {
+        let Some(entry) = self.calls.get_mut(&id).filter(|entry| !entry.writing) else { return };
+        entry.writing = true;
+        entry.written = entry.call.to_store();
+        let needed = entry.written.clone();
+        if let Some(recording) = &needed.recording {
+            let segments = recording.segments();
+            self.change_recording(recording.id(), |view| view.segments = segments);
+        }
+        let me = world.me().clone();
+        let told = move |well| me.tell(Noted { call: id, well });
+        self.shared.store.write(Change::Stored(id, needed), Box::new(told));
+    }
+
+    /// It was written down, or could not be.
+    pub(super) fn noted(&mut self, noted: Noted, world: &World<Self>) {
+        let Noted { call: id, well } = noted;
+        let now = at(world);
         let Some(entry) = self.calls.get_mut(&id) else { return };
         entry.writing = false;
-        let waiting = std::mem::take(&mut entry.waiting);
         if !well {
-            entry.written = None;
+            entry.written = Stored::default();
+        } else if entry.call.to_store() != entry.written {
+            // The call went on meanwhile: what waits is about what it needs now.
+            return self.write_down(id, world);
         }
-        for (number, order) in waiting {
-            // Ending a leg never waits for a disk.
-            if well || matches!(order, Order::Drop { .. }) {
+        for (number, order) in std::mem::take(&mut entry.waiting) {
+            if well {
                 self.give(order, Purpose::Call(id, number), now);
             } else {
                 let refused = Refused::unsent(Why::Refused);
@@ -256,6 +272,10 @@ impl Server {
         let first_talk = notice == Notice::Answered;
         let (kind, text, role) = report::notice(&mut entry.view, &entry.call, &notice, time);
         report::refresh(&mut entry.view, &entry.call);
+        if let Notice::RecordingStopped { recording, segments } = notice {
+            self.recording_over(recording, segments, now);
+        }
+        let Some(entry) = self.calls.get_mut(&id) else { return };
         if first_talk {
             self.shared.store.note(Change::Call(Box::new(entry.view.clone())));
         }
@@ -335,6 +355,22 @@ impl Server {
             && self.shared.board.server(&self.spec.name).is_none_or(|shown| *shown != view)
         {
             self.shared.board.show_server(view);
+        }
+    }
+}
+
+/// The machine of a call that was asked for.
+fn placed(journey: &Journey, legs: [LegId; 2], record: Option<RecordingId>, now: Nanos) -> Call {
+    let request = &journey.request;
+    let (id, caller, within) = (journey.call, request.caller_id.clone(), request.timeout);
+    match &request.conference {
+        Some(conference) => {
+            let (party, conference) = (request.from.clone(), conference.clone());
+            Call::invite(NewMember { id, party, conference, caller, within, leg: legs[0], record }, now)
+        }
+        None => {
+            let (from, to) = (request.from.clone(), request.to.clone());
+            Call::place(NewCall { id, from, to, caller, within, legs, record }, now)
         }
     }
 }

@@ -7,14 +7,16 @@
 //! Not here: which server a call goes to (`router`), what is true after a death of ours (`adopt.rs` reads the server's
 //! own list).
 //!
-//! Read on: `calls.rs`, `ready.rs`, `adopt.rs`, `report.rs`.
+//! Read on: `calls.rs`, `ready.rs`, `adopt.rs`, `recording.rs`, `drain.rs`, `report.rs`.
 
 mod adopt;
 mod calls;
 mod certificate;
 mod connection;
+mod drain;
 mod inspect;
 mod ready;
+mod recording;
 mod report;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,13 +26,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ifbus_adapters::adapter::{Adapter, Input, LinkId, Output, RequestId, Ticket, Warning};
-use ifbus_call::call::OrderNumber;
-use ifbus_call::{Boot, CallId, Epoch, Goal, InstanceId, LegId, Load, Nanos, Order, Verb};
+use ifbus_call::call::{OrderNumber, Stored};
+use ifbus_call::{Boot, CallId, Epoch, InstanceId, LegId, Load, Nanos, Order, RecordingId, Verb};
 use ifbus_links::{Network, Pending, Report};
 use ifbus_supervision::{
     ActorName, Address, Answer, Behavior, Escalation, Exit, On, Recipient, Timer, World,
 };
+use jiff::Timestamp;
 
+use crate::archive::Archive;
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::control::{Acted, ServerSpec};
@@ -39,7 +43,7 @@ use crate::meter::Meter;
 use crate::problem::Problem;
 use crate::router::{Journey, Returned};
 use crate::store::Store;
-use crate::view::{CallView, InterfaceView, ServerState, TestReport};
+use crate::view::{CallView, DrainView, InterfaceView, RecordingView, ServerState, ServerView, TestReport};
 
 pub(crate) use report::close as close_call;
 
@@ -72,6 +76,8 @@ pub struct Shared {
     pub journal: Journal,
     /// What has to survive us.
     pub store: Store,
+    /// Where recordings are kept.
+    pub archive: Arc<dyn Archive>,
     /// The time of day.
     pub clock: Clock,
     /// Who counts.
@@ -89,15 +95,18 @@ pub struct Memory {
     boot: Mutex<Option<Boot>>,
     /// The server left the fleet: its actor, if it still runs, shows nothing any more.
     struck: AtomicBool,
-    /// Goals that were written down before we were started.
-    goals: Mutex<BTreeMap<CallId, Goal>>,
+    /// What was written down of its calls before we were started.
+    stored: Mutex<BTreeMap<CallId, Stored>>,
+    /// It takes no new calls.
+    draining: Mutex<Option<DrainView>>,
 }
 
 impl Memory {
-    /// What was found in the store for this server's calls.
+    /// What was found in the store: what its calls need to be adopted as they were, and since when it drains.
     #[must_use]
-    pub fn with_goals(goals: BTreeMap<CallId, Goal>) -> Self {
-        Self { goals: Mutex::new(goals), ..Self::default() }
+    pub fn found(stored: BTreeMap<CallId, Stored>, draining: Option<Timestamp>) -> Self {
+        let draining = draining.map(|since| DrainView { since, inbound: None });
+        Self { stored: Mutex::new(stored), draining: Mutex::new(draining), ..Self::default() }
     }
 
     /// From now on nothing of this server is shown, whatever its actor has still to read.
@@ -131,6 +140,8 @@ pub struct Server {
     tickets_given: u64,
     /// Orders waiting to be handed to the adapter.
     orders: VecDeque<(Ticket, Order)>,
+    /// Recordings that are over and on their way to us, oldest first.
+    fetches: VecDeque<recording::Fetching>,
     condition: ready::Condition,
     /// Those who wait for the links to come up, to have them looked at.
     inspections: Vec<(Duration, Answer<TestReport>)>,
@@ -168,6 +179,10 @@ enum Purpose {
     Load,
     /// A user asked how everything stands.
     Inspect(Duration, Answer<TestReport>),
+    /// A part of a recording comes.
+    Fetch(RecordingId, u16),
+    /// The server is told whether it takes calls; somebody may wait for it.
+    Drain(Option<Answer<Result<ServerView, Problem>>>),
 }
 
 /// What the outside may see of a server's actor.
@@ -196,6 +211,28 @@ pub struct Act {
     pub verb: Verb,
 }
 
+/// Do this to a call, for somebody who waits elsewhere.
+#[derive(Debug)]
+pub struct ActFor {
+    /// What.
+    pub act: Act,
+    /// Who waits.
+    pub answer: Answer<Result<Acted, Problem>>,
+}
+
+/// Record this call.
+#[derive(Debug)]
+pub struct RecordCall(pub CallId);
+
+/// Take no new calls, or take them again.
+#[derive(Debug)]
+pub struct Drain {
+    /// `true`: no new ones.
+    pub on: bool,
+    /// Who waits.
+    pub answer: Answer<Result<ServerView, Problem>>,
+}
+
 /// Look at every interface and say how it stands.
 #[derive(Debug)]
 pub struct Inspect(pub Answer<TestReport>);
@@ -218,8 +255,8 @@ struct Heard {
 /// Something is due.
 struct Due;
 
-/// A goal was written down, or could not be.
-struct GoalWritten {
+/// What a call needs was written down, or could not be.
+struct Noted {
     call: CallId,
     well: bool,
 }
@@ -245,6 +282,7 @@ impl Behavior for Server {
             tickets: BTreeMap::new(),
             tickets_given: 0,
             orders: VecDeque::new(),
+            fetches: VecDeque::new(),
             condition: ready::Condition::new(),
             inspections: Vec::new(),
             warnings: Vec::new(),
@@ -263,7 +301,7 @@ impl Behavior for Server {
 
     fn state(&self) -> Standing {
         Standing {
-            state: self.condition.state(),
+            state: self.standing(),
             calls: self.calls.len(),
             orders: self.tickets.len(),
             epoch: self.epoch.0,
@@ -300,6 +338,43 @@ impl On<Act> for Server {
         let acted = self.act(act, world);
         self.drive(world);
         acted
+    }
+}
+
+impl On<ActFor> for Server {
+    type Reply = ();
+
+    fn on(&mut self, ActFor { act, answer }: ActFor, world: &mut World<Self>) {
+        answer.give(self.act(act, world));
+        self.drive(world);
+    }
+}
+
+impl On<RecordCall> for Server {
+    type Reply = Result<RecordingView, Problem>;
+
+    fn on(&mut self, record: RecordCall, world: &mut World<Self>) -> Self::Reply {
+        let recorded = self.record(record, world);
+        self.drive(world);
+        recorded
+    }
+}
+
+impl On<recording::Archived> for Server {
+    type Reply = ();
+
+    fn on(&mut self, archived: recording::Archived, world: &mut World<Self>) {
+        self.archived(archived, at(world));
+        self.drive(world);
+    }
+}
+
+impl On<Drain> for Server {
+    type Reply = ();
+
+    fn on(&mut self, drain: Drain, world: &mut World<Self>) {
+        self.drain(drain, world);
+        self.drive(world);
     }
 }
 
@@ -356,11 +431,11 @@ impl On<Due> for Server {
     }
 }
 
-impl On<GoalWritten> for Server {
+impl On<Noted> for Server {
     type Reply = ();
 
-    fn on(&mut self, written: GoalWritten, world: &mut World<Self>) {
-        self.goal_written(written.call, written.well, at(world));
+    fn on(&mut self, noted: Noted, world: &mut World<Self>) {
+        self.noted(noted, world);
         self.drive(world);
     }
 }
@@ -381,6 +456,7 @@ impl Server {
                 self.close(link, world);
                 self.adapter.handle(Input::Closed(link, why), now);
             }
+            Report::HttpPart(request, bytes) => self.adapter.handle(Input::HttpPart(request, &bytes), now),
             Report::Http(request, reply) => {
                 self.requests.remove(&request);
                 self.adapter.handle(Input::Http(request, reply), now);
@@ -399,7 +475,10 @@ impl Server {
                 self.shared.meter.order_given(&self.spec.name);
                 self.adapter.handle(Input::Order(ticket, order), now);
             } else if !self.pump_calls(world) {
-                break;
+                self.fetch_on(world);
+                if self.orders.is_empty() {
+                    break;
+                }
             }
         }
         self.show();
@@ -431,6 +510,7 @@ impl Server {
                 self.requests.insert(id, pending);
             }
             Output::Event(event) => self.event(event, now),
+            Output::Chunk(ticket, bytes) => self.chunk(ticket, bytes),
             Output::Answer(ticket, outcome) => self.answered(ticket, outcome, world),
             Output::Ready(ready) => self.ready(ready, world),
             Output::Down(down) => self.down(&down, world),
@@ -454,7 +534,8 @@ impl Server {
 
     fn set_timer(&mut self, world: &mut World<Self>) {
         let calls = self.calls.values().filter_map(|entry| entry.call.deadline());
-        let due = calls.chain(self.adapter.deadline()).chain(self.condition.due()).min();
+        let due =
+            calls.chain(self.adapter.deadline()).chain(self.condition.due()).chain(self.fetch_due()).min();
         match (due, &self.timer) {
             (Some(due), Some((set, _))) if *set <= due => {}
             (Some(due), _) => {

@@ -145,6 +145,7 @@ impl Server {
         self.condition.note = None;
         self.condition.sip_next = Some(now);
         self.give(Order::Load, Purpose::Load, now);
+        self.drain_again(now);
         self.inspect_those_waiting(now);
     }
 
@@ -341,9 +342,10 @@ impl Server {
             port: ifbus_adapters::settings::port_of(self.spec.kind, &self.spec.settings),
             origin: self.spec.origin,
             version: self.version.clone(),
-            state: self.condition.state(),
+            state: self.standing(),
             note,
             interfaces: self.interfaces.clone(),
+            drain: self.draining(),
             calls: u32::try_from(self.calls.len()).unwrap_or(u32::MAX),
             foreign: self.foreign,
             capacity: self.spec.capacity,
@@ -357,6 +359,16 @@ impl Server {
                 .chain(self.certificate_warnings())
                 .collect(),
             certificates: self.certificate_views(),
+        }
+    }
+
+    /// How it stands, as everybody sees it: a connected server that takes no new calls by our order says so first.
+    pub(super) fn standing(&self) -> ServerState {
+        match self.condition.state() {
+            state @ (ServerState::Connecting | ServerState::Down) => state,
+            _ if self.draining().is_some() && self.calls.is_empty() => ServerState::Drained,
+            _ if self.draining().is_some() => ServerState::Draining,
+            state => state,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ifbus_call::call::{Leg, VerbKind};
+use ifbus_call::call::{Leg, Recording, VerbKind};
 use ifbus_call::order::Direction;
 use ifbus_call::{Call, End, Notice, Said, ServerName, Stage, Verb};
 use jiff::Timestamp;
@@ -15,24 +15,12 @@ use crate::view::{AttemptView, CallView, EndView, LegView, Status};
 
 /// A call that was just placed.
 pub(super) fn new_call(journey: &Journey, server: &ServerName) -> CallView {
+    let request = &journey.request;
     CallView {
-        id: journey.call,
-        object: "call".to_owned(),
-        status: Status::Queued,
-        from: journey.request.from.clone(),
-        to: journey.request.to.clone(),
         server: Some(server.clone()),
-        legs: Vec::new(),
-        cause: None,
         attempts: journey.attempts.clone(),
-        held: false,
-        verb: None,
-        created_at: journey.created,
-        ringing_at: None,
-        answered_at: None,
-        ended_at: None,
-        duration_s: None,
         seq: journey.seq,
+        ..CallView::new(journey.call, request.from.clone(), request.to.clone(), journey.created)
     }
 }
 
@@ -41,28 +29,14 @@ pub(super) fn adopted_call(call: &Call, server: &ServerName, now: Timestamp) -> 
     let born = i64::try_from(call.id().born_unix_ms()).unwrap_or(i64::MAX);
     let created_at = Timestamp::from_millisecond(born).unwrap_or(now);
     CallView {
-        id: call.id(),
-        object: "call".to_owned(),
-        status: Status::Queued,
-        from: call.from().clone(),
-        to: call.to().clone(),
         server: Some(server.clone()),
-        legs: Vec::new(),
-        cause: None,
         attempts: vec![AttemptView {
             server: server.clone(),
             chosen: "found there after a restart".to_owned(),
             at: created_at,
             ended: None,
         }],
-        held: false,
-        verb: None,
-        created_at,
-        ringing_at: None,
-        answered_at: None,
-        ended_at: None,
-        duration_s: None,
-        seq: 0,
+        ..CallView::new(call.id(), call.from().clone(), call.to().clone(), created_at)
     }
 }
 
@@ -76,6 +50,8 @@ pub(super) fn refresh(view: &mut CallView, call: &Call) {
         Phase::Ending => view.status,
     };
     view.held = call.is_held();
+    view.conference = call.conference().cloned();
+    view.recording = call.recording().map(Recording::id);
     view.verb =
         call.verb_under_way().filter(|verb| *verb != VerbKind::Originate).map(|verb| word(verb).to_owned());
     view.legs = call.legs().iter().map(leg).collect();
@@ -84,7 +60,13 @@ pub(super) fn refresh(view: &mut CallView, call: &Call) {
 fn leg(leg: &Leg) -> LegView {
     let muted =
         [Direction::In, Direction::Out].into_iter().filter(|direction| leg.is_muted(*direction)).collect();
-    LegView { role: leg.role(), party: leg.party().clone(), stage: stage(leg.stage()).to_owned(), muted }
+    LegView {
+        role: leg.role(),
+        party: leg.party().clone(),
+        stage: stage(leg.stage()).to_owned(),
+        muted,
+        in_conference: leg.is_in_conference(),
+    }
 }
 
 /// The word for how far a leg is.
@@ -109,13 +91,24 @@ const fn word(verb: VerbKind) -> &'static str {
         VerbKind::CancelTransfer => "transfer_cancel",
         VerbKind::Dtmf => "dtmf",
         VerbKind::Mute => "mute",
+        VerbKind::Enter => "enter",
+        VerbKind::Kick => "kick",
+        VerbKind::Record => "record",
+        VerbKind::StopRecord => "stop_record",
         VerbKind::Hangup => "hangup",
     }
 }
 
 /// Whether the verb's goal has to be written down before the wire hears of it.
 pub(super) const fn is_of_several_steps(verb: &Verb) -> bool {
-    matches!(verb, Verb::Transfer { .. } | Verb::CompleteTransfer | Verb::CancelTransfer)
+    matches!(
+        verb,
+        Verb::Transfer { .. }
+            | Verb::CompleteTransfer
+            | Verb::CancelTransfer
+            | Verb::Enter { .. }
+            | Verb::Record { .. }
+    )
 }
 
 /// The event of a notice: its type, its sentence, and the party it is about. Times of the call are kept.
@@ -151,6 +144,18 @@ pub(super) fn notice(
         Notice::TransferCanceled => ("transfer.canceled", "taken back, as before".to_owned(), None),
         Notice::TransferFailed { cause, said } => {
             ("transfer.failed", format!("the target did not take over: {cause}{}", in_brackets(said)), None)
+        }
+        Notice::ConferenceEntered { conference } => {
+            ("conference.joined", format!("in the conference {conference}"), None)
+        }
+        Notice::ConferenceLeft { role } => {
+            ("conference.left", format!("{} left the conference", party(*role)), of(*role))
+        }
+        Notice::RecordingStarted { recording } => {
+            ("recording.started", format!("being recorded as {recording}"), None)
+        }
+        Notice::RecordingStopped { recording, segments } => {
+            ("recording.stopped", format!("{recording} is over, {segments} parts"), None)
         }
         Notice::DtmfSent => ("call.dtmf_sent", "digits played".to_owned(), None),
         Notice::Digit { role, digit } => {
@@ -203,6 +208,7 @@ pub(crate) fn close(shared: &Shared, mut view: CallView, ended: EndView, now: Du
     view.status = Status::of_end(ended.class);
     view.legs.clear();
     view.held = false;
+    view.recording = None;
     view.verb = None;
     view.ended_at = Some(time);
     view.duration_s = view.answered_at.map(|answered| seconds(answered, time));

@@ -1,6 +1,7 @@
 //! What has to survive us: one SQLite file, one writer thread, changes written in batches.
 //!
-//! Written before the wire hears of it: the goal of a verb of several steps, the key of a request that is to be done once. Written soon after: calls, so that one
+//! Written before the wire hears of it: the goal of a verb of several steps, a recording, the key of a request that is to
+//! be done once. Written soon after: calls, so that one
 //! that ends while we are dead is still closed. Not written: who is on which leg; the servers' own lists say so.
 //!
 //! WAL with `synchronous = NORMAL` survives `kill -9` without an fsync for each commit (design section 5).
@@ -9,6 +10,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,10 +18,13 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ifbus_call::{CallId, Goal, InstanceId, ServerName};
+use ifbus_call::call::Stored;
+use ifbus_call::{CallId, ConferenceId, InstanceId, ServerName};
+use jiff::Timestamp;
 use rusqlite::{Connection, Transaction};
 
-use crate::view::CallView;
+use crate::conference::Room;
+use crate::view::{CallView, RecordingView};
 
 /// Changes written in one transaction at most.
 const BATCH_MAX: usize = 512;
@@ -66,8 +71,16 @@ pub enum Change {
     Call(Box<CallView>),
     /// A call that is over.
     Ended(CallId),
-    /// The goal of a call; nothing to forget it.
-    Goal(CallId, Option<Goal>),
+    /// What a call needs to be adopted as it was: a goal of several steps, a recording.
+    Stored(CallId, Stored),
+    /// A recording, as it is now.
+    Recording(Box<RecordingView>),
+    /// A conference.
+    Conference(Room),
+    /// A conference that is over.
+    NoConference(ConferenceId),
+    /// Since when a server takes no new calls; nothing when it takes them again.
+    Drain(ServerName, Option<Timestamp>),
     /// A server that was added, as text of the surface that added it.
     Server(ServerName, String),
     /// A server that was removed.
@@ -123,8 +136,14 @@ pub enum Claimed {
 pub struct Remembered {
     /// Calls that were not over.
     pub calls: Vec<CallView>,
-    /// Goals of verbs of several steps.
-    pub goals: std::collections::BTreeMap<CallId, Goal>,
+    /// What they need to be adopted as they were.
+    pub stored: BTreeMap<CallId, Stored>,
+    /// Recordings, those that are stored as files among them.
+    pub recordings: Vec<RecordingView>,
+    /// Conferences.
+    pub conferences: Vec<Room>,
+    /// Servers that take no new calls, and since when.
+    pub drains: BTreeMap<ServerName, Timestamp>,
     /// Servers that were added, as they were written.
     pub servers: Vec<(ServerName, String)>,
 }

@@ -1,9 +1,9 @@
 //! The tables, and how changes become rows.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use ifbus_call::{CallId, Goal, InstanceId};
+use ifbus_call::InstanceId;
+use ifbus_call::call::Stored;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{Change, Claim, Claimed, Remembered, StoreError};
@@ -25,7 +25,11 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreE
              PRAGMA busy_timeout = 5000;
              CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS calls (id TEXT PRIMARY KEY, view TEXT NOT NULL) STRICT;
-             CREATE TABLE IF NOT EXISTS goals (call TEXT PRIMARY KEY, goal TEXT NOT NULL) STRICT;
+             DROP TABLE IF EXISTS goals;
+             CREATE TABLE IF NOT EXISTS stored (call TEXT PRIMARY KEY, stored TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS recordings (id TEXT PRIMARY KEY, view TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS conferences (id TEXT PRIMARY KEY, room TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS drains (server TEXT PRIMARY KEY, since TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS servers (name TEXT PRIMARY KEY, spec TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS keys (
                  owner TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, call TEXT NOT NULL, answer TEXT,
@@ -58,23 +62,37 @@ pub(super) fn read(connection: &Connection, path: &Path) -> Result<Remembered, S
         rows.collect::<rusqlite::Result<_>>().map_err(sqlite)
     };
     let damaged = |what: String| StoreError::Damaged { path: path.to_owned(), what };
-    let mut calls = Vec::new();
+    let mut found = Remembered::default();
     for (id, view) in pairs("SELECT id, view FROM calls ORDER BY id")? {
-        calls.push(serde_json::from_str(&view).map_err(|error| damaged(format!("call {id}: {error}")))?);
+        found.calls.push(from_json(&view).map_err(|error| damaged(format!("call {id}: {error}")))?);
     }
-    let mut goals: BTreeMap<CallId, Goal> = BTreeMap::new();
-    for (id, goal) in pairs("SELECT call, goal FROM goals ORDER BY call")? {
-        let call = id.parse().map_err(|error| damaged(format!("goal of {id}: {error}")))?;
-        goals.insert(
-            call,
-            serde_json::from_str(&goal).map_err(|error| damaged(format!("goal of {id}: {error}")))?,
-        );
+    for (id, stored) in pairs("SELECT call, stored FROM stored ORDER BY call")? {
+        let call = id.parse().map_err(|error| damaged(format!("what call {id} needs: {error}")))?;
+        let stored = from_json(&stored).map_err(|error| damaged(format!("what call {id} needs: {error}")))?;
+        found.stored.insert(call, stored);
     }
-    let mut servers = Vec::new();
+    for (id, view) in pairs("SELECT id, view FROM recordings ORDER BY id")? {
+        found.recordings.push(from_json(&view).map_err(|error| damaged(format!("recording {id}: {error}")))?);
+    }
+    for (id, room) in pairs("SELECT id, room FROM conferences ORDER BY id")? {
+        found
+            .conferences
+            .push(from_json(&room).map_err(|error| damaged(format!("conference {id}: {error}")))?);
+    }
+    for (name, since) in pairs("SELECT server, since FROM drains ORDER BY server")? {
+        let server = name.parse().map_err(|error| damaged(format!("drain of {name}: {error}")))?;
+        let since = since.parse().map_err(|error| damaged(format!("drain of {name}: {error}")))?;
+        found.drains.insert(server, since);
+    }
     for (name, spec) in pairs("SELECT name, spec FROM servers ORDER BY name")? {
-        servers.push((name.parse().map_err(|error| damaged(format!("server {name}: {error}")))?, spec));
+        let name = name.parse().map_err(|error| damaged(format!("server {name}: {error}")))?;
+        found.servers.push((name, spec));
     }
-    Ok(Remembered { calls, goals, servers })
+    Ok(found)
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_str(text)
 }
 
 /// Writes one change.
@@ -85,14 +103,29 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> rusqlite:
             .execute(params![view.id.to_string(), as_json(view)])?,
         Change::Ended(call) => {
             let id = call.to_string();
-            transaction.prepare_cached("DELETE FROM goals WHERE call = ?1")?.execute([&id])?;
+            transaction.prepare_cached("DELETE FROM stored WHERE call = ?1")?.execute([&id])?;
             transaction.prepare_cached("DELETE FROM calls WHERE id = ?1")?.execute([&id])?
         }
-        Change::Goal(call, Some(goal)) => transaction
-            .prepare_cached("INSERT OR REPLACE INTO goals (call, goal) VALUES (?1, ?2)")?
-            .execute(params![call.to_string(), as_json(goal)])?,
-        Change::Goal(call, None) => {
-            transaction.prepare_cached("DELETE FROM goals WHERE call = ?1")?.execute([call.to_string()])?
+        Change::Stored(call, stored) if *stored == Stored::default() => {
+            transaction.prepare_cached("DELETE FROM stored WHERE call = ?1")?.execute([call.to_string()])?
+        }
+        Change::Stored(call, stored) => transaction
+            .prepare_cached("INSERT OR REPLACE INTO stored (call, stored) VALUES (?1, ?2)")?
+            .execute(params![call.to_string(), as_json(stored)])?,
+        Change::Recording(view) => transaction
+            .prepare_cached("INSERT OR REPLACE INTO recordings (id, view) VALUES (?1, ?2)")?
+            .execute(params![view.id.to_string(), as_json(view)])?,
+        Change::Conference(room) => transaction
+            .prepare_cached("INSERT OR REPLACE INTO conferences (id, room) VALUES (?1, ?2)")?
+            .execute(params![room.id.as_str(), as_json(room)])?,
+        Change::NoConference(id) => {
+            transaction.prepare_cached("DELETE FROM conferences WHERE id = ?1")?.execute([id.as_str()])?
+        }
+        Change::Drain(server, Some(since)) => transaction
+            .prepare_cached("INSERT OR REPLACE INTO drains (server, since) VALUES (?1, ?2)")?
+            .execute(params![server.as_str(), since.to_string()])?,
+        Change::Drain(server, None) => {
+            transaction.prepare_cached("DELETE FROM drains WHERE server = ?1")?.execute([server.as_str()])?
         }
         Change::Server(name, spec) => transaction
             .prepare_cached("INSERT OR REPLACE INTO servers (name, spec) VALUES (?1, ?2)")?

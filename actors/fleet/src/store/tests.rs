@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ifbus_call::{CallId, Goal, InstanceId, LegId};
+use ifbus_call::call::{Recording, Stored};
+use ifbus_call::{CallId, Goal, InstanceId, LegId, RecordingId};
 
 use super::{Change, Claim, Claimed, Key, Store, StoreError};
+use crate::conference::Room;
 use crate::view::{CallView, Status};
 
 const GUARD: Duration = Duration::from_secs(20);
@@ -44,6 +46,8 @@ fn view(id: CallId) -> CallView {
         cause: None,
         attempts: vec![],
         held: false,
+        conference: None,
+        recording: None,
         verb: None,
         created_at: jiff::Timestamp::UNIX_EPOCH,
         ringing_at: None,
@@ -52,6 +56,12 @@ fn view(id: CallId) -> CallView {
         duration_s: None,
         seq: 3,
     }
+}
+
+const NOON: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
+
+fn needed() -> Stored {
+    Stored { goal: Some(Goal::Talk { a: LegId(1), b: LegId(2) }), recording: None }
 }
 
 fn written(store: &Store, change: Change) -> bool {
@@ -65,34 +75,39 @@ fn what_was_written_is_there_after_a_restart() {
     let folder = Folder::new("restart");
     let id = CallId::new(1, 2);
     let goal = Goal::Consult { asks: LegId(1), waits: LegId(2), target: LegId(3) };
+    let stored = Stored { goal: Some(goal), recording: Some(Recording::new(RecordingId::new(1, 1))) };
+    let room = Room { id: "standup".parse().unwrap(), server: "pbx1".parse().unwrap(), created_at: NOON };
     {
         let (store, _thread, instance, found) =
             Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})).unwrap();
         assert_eq!((instance, found.calls.len()), (InstanceId(7), 0));
         store.note(Change::Call(Box::new(view(id))));
         store.note(Change::Server("pbx1".parse().unwrap(), "{}".into()));
-        assert!(written(&store, Change::Goal(id, Some(goal.clone()))));
+        store.note(Change::Conference(room.clone()));
+        store.note(Change::Drain("pbx1".parse().unwrap(), Some(NOON)));
+        assert!(written(&store, Change::Stored(id, stored.clone())));
     }
     let (_store, _thread, instance, found) =
         Store::open(&folder.file(), InstanceId(8), Box::new(|_| {})).unwrap();
     assert_eq!(instance, InstanceId(7), "the installation keeps its id");
     assert_eq!(found.calls, [view(id)]);
-    assert_eq!(found.goals.get(&id), Some(&goal));
+    assert_eq!(found.stored.get(&id), Some(&stored));
     assert_eq!(found.servers.len(), 1);
+    assert_eq!((found.conferences, found.drains.len()), (vec![room], 1));
 }
 
 #[test]
-fn an_ended_call_is_forgotten_with_its_goal() {
+fn an_ended_call_is_forgotten_with_what_it_needed() {
     let folder = Folder::new("ended");
     let id = CallId::new(1, 2);
     {
         let (store, _thread, ..) = Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})).unwrap();
         store.note(Change::Call(Box::new(view(id))));
-        store.note(Change::Goal(id, Some(Goal::Talk { a: LegId(1), b: LegId(2) })));
+        store.note(Change::Stored(id, needed()));
         assert!(written(&store, Change::Ended(id)));
     }
     let (.., found) = Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})).unwrap();
-    assert_eq!((found.calls.len(), found.goals.len()), (0, 0));
+    assert_eq!((found.calls.len(), found.stored.len()), (0, 0));
 }
 
 #[test]
@@ -121,11 +136,11 @@ fn a_store_that_cannot_write_says_so_and_recovers() {
     let (store, _thread, ..) = Store::open(&folder.file(), InstanceId(7), Box::new(|_| {})).unwrap();
     let id = CallId::new(1, 2);
     let saboteur = rusqlite::Connection::open(folder.file()).unwrap();
-    saboteur.execute_batch("ALTER TABLE goals RENAME TO elsewhere").unwrap();
-    assert!(!written(&store, Change::Goal(id, Some(Goal::End))));
+    saboteur.execute_batch("ALTER TABLE stored RENAME TO elsewhere").unwrap();
+    assert!(!written(&store, Change::Stored(id, needed())));
     assert!(!store.is_well());
-    assert!(!written(&store, Change::Goal(id, Some(Goal::End))), "refused at once while it fails");
-    saboteur.execute_batch("ALTER TABLE elsewhere RENAME TO goals").unwrap();
+    assert!(!written(&store, Change::Stored(id, needed())), "refused at once while it fails");
+    saboteur.execute_batch("ALTER TABLE elsewhere RENAME TO stored").unwrap();
     store.note(Change::Call(Box::new(view(id))));
     let recovered = (0..2_000).any(|_| {
         std::thread::yield_now();
@@ -134,7 +149,7 @@ fn a_store_that_cannot_write_says_so_and_recovers() {
             store.is_well()
         }
     });
-    assert!(recovered && written(&store, Change::Goal(id, Some(Goal::End))));
+    assert!(recovered && written(&store, Change::Stored(id, needed())));
 }
 
 #[test]

@@ -138,6 +138,10 @@ impl Client {
                         *request,
                         Err(LinkError::Limit("bytes of an http answer")),
                     )]),
+                    Some((status @ 200..=299, body, _)) if http.streamed => Said::over(vec![
+                        Report::HttpPart(*request, body.to_vec()),
+                        Report::Http(*request, Ok(HttpReply { status, body: Vec::new() })),
+                    ]),
                     Some((status, body, _)) => Said::over(vec![Report::Http(
                         *request,
                         Ok(HttpReply { status, body: body.to_vec() }),

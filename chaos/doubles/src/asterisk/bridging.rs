@@ -130,6 +130,9 @@ impl World {
         let (news, left_by_b) = self.yank(b);
         news.into_iter().for_each(|told| self.tell(told));
         let enter = self.enter(&bridge, b);
+        for id in [a, b] {
+            self.channel_mut(id).fence += 1;
+        }
         let (mut threads, left) = self.aftermath([left_by_a, left_by_b]);
         threads.push(vec![enter]);
         self.tell_at_once(threads);

@@ -132,6 +132,8 @@ pub(super) struct Channel {
     pub(super) muted_out: bool,
     /// Counts stays in an application, so that a timer of an earlier stay is recognised.
     pub(super) stay: u64,
+    /// Counts what was said of `TIMEOUT(absolute)`, so that a timer of an earlier word is recognised.
+    pub(super) fence: u64,
 }
 
 impl Channel {

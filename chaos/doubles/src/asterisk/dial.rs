@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::channels::{After, Channel, Landing, Originate, Party, Place, State};
 use super::happening::{CALL, Happening, Teller};
 use super::options::Contact;
+use super::orders::FENCE;
 use super::profile::cause_of_status;
 use super::world::{Timer, World};
 use crate::phone::Decision;
@@ -51,7 +52,10 @@ impl World {
             let told = self.varset(&self.channels[&id], &name, &value);
             self.tell(told);
             let channel = self.channels.get_mut(&id).expect("it was just inserted");
-            channel.variables.insert(name.trim_start_matches('_').to_owned(), value);
+            channel.variables.insert(name.trim_start_matches('_').to_owned(), value.clone());
+            if name == FENCE {
+                self.fence(&id, &value);
+            }
         }
         if let Some(caller) = order.caller {
             let channel = self.channels.get_mut(&id).expect("it was just inserted");
@@ -123,6 +127,7 @@ impl World {
             muted_in: false,
             muted_out: false,
             stay: 0,
+            fence: 0,
         }
     }
 

@@ -83,6 +83,11 @@ impl Dialplan {
         self.contexts.entry(context.to_owned()).or_default().entry(key).or_default().insert(priority, step);
     }
 
+    /// The names of all contexts.
+    pub(super) fn contexts(&self) -> impl Iterator<Item = &str> {
+        self.contexts.keys().map(String::as_str)
+    }
+
     /// Whether exactly this extension has exactly this priority.
     pub(super) fn has(&self, context: &str, exten: &str, priority: u32) -> bool {
         let key = (exten.starts_with('_'), exten.to_owned());

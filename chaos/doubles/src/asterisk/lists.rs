@@ -142,18 +142,26 @@ fn split_outside_brackets(list: &str) -> Vec<&str> {
 }
 
 pub(super) fn dialplan(world: &World, request: &Message) -> String {
-    let context = request.text("Context").unwrap_or_default();
-    let Some(steps) = world.dialplan.list(context, request.text("Extension")) else {
-        return Text::error(request, format!("Did not find context {context}"));
+    let contexts: Vec<&str> = match request.text("Context") {
+        Some(context) => vec![context],
+        None => world.dialplan.contexts().collect(),
     };
-    if let (Some(exten), true) = (request.text("Extension"), steps.is_empty()) {
-        return Text::error(request, format!("Did not find extension {exten}@{context}"));
+    let mut steps = Vec::new();
+    for context in &contexts {
+        let Some(listed) = world.dialplan.list(context, request.text("Extension")) else {
+            return Text::error(request, format!("Did not find context {context}"));
+        };
+        if let (Some(exten), [_], true) = (request.text("Extension"), contexts.as_slice(), listed.is_empty())
+        {
+            return Text::error(request, format!("Did not find extension {exten}@{context}"));
+        }
+        steps.extend(listed.into_iter().map(|(exten, priority, step)| (*context, exten, priority, step)));
     }
     let mut text = Text::list(request, "DialPlan list will follow");
-    let mut extensions: Vec<&str> = vec![];
-    for (exten, priority, step) in &steps {
-        if extensions.last() != Some(exten) {
-            extensions.push(exten);
+    let mut extensions: Vec<(&str, &str)> = vec![];
+    for (context, exten, priority, step) in &steps {
+        if extensions.last() != Some(&(*context, *exten)) {
+            extensions.push((*context, *exten));
         }
         text.line("Event", "ListDialplan");
         text.id(request);
@@ -171,7 +179,7 @@ pub(super) fn dialplan(world: &World, request: &Message) -> String {
     let close = text.close(request, "ShowDialPlanComplete", steps.len());
     close.line("ListExtensions", extensions.len());
     close.line("ListPriorities", steps.len());
-    close.line("ListContexts", 1);
+    close.line("ListContexts", contexts.len());
     text.end()
 }
 

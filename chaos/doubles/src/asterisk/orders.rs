@@ -128,7 +128,27 @@ fn hangup_matching(world: &mut World, request: &Message, pattern: &str) -> Strin
     text.end()
 }
 
+/// The function by which a channel is given a time to live.
+pub(super) const FENCE: &str = "TIMEOUT(absolute)";
+
 impl World {
+    /// The channel ends so many seconds from now, wherever it is then; 0 takes that back. `Bridge` does too, a conference
+    /// does not (seen on both).
+    pub(super) fn fence(&mut self, id: &str, seconds: &str) {
+        let channel = self.channel_mut(id);
+        channel.fence += 1;
+        let (count, seconds) = (channel.fence, seconds.parse().unwrap_or(0));
+        if seconds > 0 {
+            self.after(Duration::from_secs(seconds), Timer::Fence(id.to_owned(), count));
+        }
+    }
+
+    pub(super) fn fenced_out(&mut self, id: &str, count: u64) {
+        if self.channels.get(id).is_some_and(|channel| channel.fence == count) {
+            self.hang_up(id, 0);
+        }
+    }
+
     /// A hang-up by the server or by us.
     pub(super) fn hang_up(&mut self, id: &str, cause: u16) {
         let Some(channel) = self.channels.get(id) else { return };
@@ -303,7 +323,8 @@ fn setvar(world: &mut World, request: &Message) -> String {
     let Some(variable) = request.text("Variable") else {
         return Text::error(request, "No variable specified");
     };
-    if variable.contains('(') {
+    let fence = variable == FENCE && request.text("Channel").is_some();
+    if variable.contains('(') && !fence {
         return Text::error(request, "Variable not set");
     }
     let value = request.get("Value").unwrap_or_default().to_owned();
@@ -315,6 +336,9 @@ fn setvar(world: &mut World, request: &Message) -> String {
             let Some(id) = world.find(name) else {
                 return Text::error(request, "No such channel");
             };
+            if fence {
+                world.fence(&id, &value);
+            }
             let channel = world.channels.get_mut(&id).expect("it was just found");
             channel.variables.insert(variable.trim_start_matches('_').to_owned(), value.clone());
             let told = world.varset(&world.channels[&id], variable, &value);

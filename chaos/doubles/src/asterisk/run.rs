@@ -132,7 +132,7 @@ impl World {
         format!("{before}{}{after}", u8::from(same))
     }
 
-    fn channel_mut(&mut self, id: &str) -> &mut Channel {
+    pub(super) fn channel_mut(&mut self, id: &str) -> &mut Channel {
         self.channels.get_mut(id).expect("the channel was there a moment ago")
     }
 

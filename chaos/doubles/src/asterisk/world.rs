@@ -63,6 +63,8 @@ pub(super) enum Timer {
     NobodyThere(String),
     /// A timed stay in an application (channel, stay counter).
     StayOver(String, u64),
+    /// The end of its `TIMEOUT(absolute)` (channel, counter).
+    Fence(String, u64),
     /// A Bridge with a ringing channel takes effect.
     LateBridge(String, String),
     Qualify(String),
@@ -265,6 +267,7 @@ impl World {
             Timer::DialTimeout(id) => self.dial_timed_out(&id),
             Timer::NobodyThere(id) => self.nobody_there(&id),
             Timer::StayOver(id, stay) => self.stay_over(&id, stay),
+            Timer::Fence(id, count) => self.fenced_out(&id, count),
             Timer::LateBridge(a, b) => self.late_bridge(&a, &b),
             Timer::Qualify(name) => self.qualify(&name),
             Timer::QualifyResult(name, alive) => self.qualified(&name, alive),

@@ -79,7 +79,13 @@ impl Player {
 
 /// Which tones are present in PCMU audio. Needs 800 samples (100 ms) to say anything: less is silence.
 pub fn recognise(pcmu: &[u8]) -> BTreeSet<Tone> {
-    let samples: Vec<f64> = pcmu.iter().map(|byte| f64::from(decode(*byte))).collect();
+    let samples: Vec<i16> = pcmu.iter().map(|byte| decode(*byte)).collect();
+    recognise_samples(&samples)
+}
+
+/// The same of linear samples, [`RATE`] a second.
+pub fn recognise_samples(samples: &[i16]) -> BTreeSet<Tone> {
+    let samples: Vec<f64> = samples.iter().map(|sample| f64::from(*sample)).collect();
     if samples.len() < 800 {
         return BTreeSet::new();
     }

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ifbus_call::{By, CallId, Cause, Kind, Role, Said, ServerName, Verb};
+use ifbus_call::{By, CallId, Cause, ConferenceId, Kind, RecordingId, Role, Said, ServerName, Verb};
 use ifbus_config::{Scope, Secret};
+use ifbus_fleet::conference::Room;
+use ifbus_fleet::control::Invitation;
 use ifbus_fleet::store::Store;
 use ifbus_fleet::view::{
-    AttemptView, CallView, EndView, ForeignView, LegView, LinkView, Origin, ServerState, ServerView, Status,
-    TestReport,
+    AttemptView, CallView, ConferenceView, EndView, ForeignView, LegView, LinkView, Origin, RecordingStatus,
+    RecordingView, ServerState, ServerView, Status, TestReport,
 };
 use ifbus_fleet::{Acted, Board, Control, Fact, Fleet, Journal, PlaceCall, Problem, Reply, ServerSpec};
 use jiff::Timestamp;
@@ -35,6 +37,13 @@ pub(super) const GUARD: Duration = Duration::from_secs(30);
 pub(super) enum Asked {
     Place(PlaceCall),
     Act(CallId, Verb),
+    Record(CallId),
+    StopRecording(RecordingId),
+    CreateConference(ConferenceId, Option<ServerName>),
+    Invite(ConferenceId, Invitation),
+    Enter(ConferenceId, CallId),
+    EndConference(ConferenceId),
+    Drain(ServerName, bool),
     Add(ServerSpec, Duration),
     Remove(ServerName, bool),
     Test(ServerName),
@@ -130,6 +139,56 @@ impl Control for Fake {
         })
     }
 
+    fn record(&self, call: CallId) -> Reply<RecordingView> {
+        self.reply(Asked::Record(call), |_| {
+            let view = recording(call, RecordingStatus::Recording);
+            self.board.show_recording(view.clone());
+            view
+        })
+    }
+
+    fn stop_recording(&self, recording: RecordingId) -> Reply<RecordingView> {
+        self.reply(Asked::StopRecording(recording), |_| {
+            let mut view = RecordingView::clone(&self.board.recording(recording).unwrap());
+            view.status = RecordingStatus::Stopping;
+            view
+        })
+    }
+
+    fn create_conference(&self, id: ConferenceId, server: Option<ServerName>) -> Reply<ConferenceView> {
+        self.reply(Asked::CreateConference(id.clone(), server.clone()), |_| {
+            let server = server.unwrap_or_else(|| name("pbx1"));
+            self.board.show_room(Room { id: id.clone(), server, created_at: Timestamp::UNIX_EPOCH });
+            self.board.conference(&id).unwrap()
+        })
+    }
+
+    fn invite(&self, conference: ConferenceId, invitation: Invitation) -> Reply<CallView> {
+        self.reply(Asked::Invite(conference.clone(), invitation), |_| {
+            let mut view = view(u64::try_from(Timestamp::now().as_millisecond()).unwrap(), 9);
+            view.conference = Some(conference);
+            self.board.show_call(view.clone());
+            view
+        })
+    }
+
+    fn enter(&self, conference: ConferenceId, call: CallId) -> Reply<Acted> {
+        self.reply(Asked::Enter(conference, call), |_| {
+            let view = CallView::clone(&self.board.call(call).unwrap());
+            Acted { call: view, already_so: false }
+        })
+    }
+
+    fn end_conference(&self, id: ConferenceId) -> Reply<ConferenceView> {
+        self.reply(Asked::EndConference(id.clone()), |_| self.board.conference(&id).unwrap())
+    }
+
+    fn drain(&self, server: ServerName, on: bool) -> Reply<ServerView> {
+        self.reply(Asked::Drain(server.clone(), on), |_| {
+            ServerView::clone(&self.board.server(&server).unwrap())
+        })
+    }
+
     fn add_server(&self, spec: ServerSpec, wait: Duration) -> Reply<ServerView> {
         self.reply(Asked::Add(spec.clone(), wait), |_| {
             let view = server(spec.name.as_str(), ServerState::Up);
@@ -174,6 +233,8 @@ pub(super) fn view(born_ms: u64, random: u128) -> CallView {
             ended: None,
         }],
         held: false,
+        conference: None,
+        recording: None,
         verb: None,
         created_at: at,
         ringing_at: None,
@@ -184,8 +245,31 @@ pub(super) fn view(born_ms: u64, random: u128) -> CallView {
     }
 }
 
+pub(super) fn recording(call: CallId, status: RecordingStatus) -> RecordingView {
+    RecordingView {
+        id: RecordingId::new(1, 1),
+        object: "recording".to_owned(),
+        call,
+        server: name("pbx1"),
+        status,
+        segments: 1,
+        created_at: Timestamp::UNIX_EPOCH,
+        stopped_at: None,
+        bytes: None,
+        seconds: None,
+        sha256: None,
+        why: None,
+    }
+}
+
 pub(super) fn leg(role: Role, stage: &str) -> LegView {
-    LegView { role, party: "1001".parse().unwrap(), stage: stage.to_owned(), muted: Vec::new() }
+    LegView {
+        role,
+        party: "1001".parse().unwrap(),
+        stage: stage.to_owned(),
+        muted: Vec::new(),
+        in_conference: false,
+    }
 }
 
 pub(super) fn end(call: &mut CallView, cause: Cause) {
@@ -213,6 +297,7 @@ pub(super) fn server(called: &str, state: ServerState) -> ServerView {
         note: None,
         interfaces: Vec::new(),
         calls: 0,
+        drain: None,
         foreign: 1,
         capacity: 500,
         cps_max: 50.0,
@@ -230,6 +315,7 @@ pub(super) fn foreign(native: &str, id: &str) -> ForeignView {
         native: native.to_owned(),
         party: "1007".to_owned(),
         stage: "up".to_owned(),
+        conference: None,
     }
 }
 
@@ -265,6 +351,7 @@ pub(super) fn options(fake: &Fake) -> Options {
         boot: BOOT.to_owned(),
         metrics: Metrics::new(Arc::clone(&fake.board), "0.0.0"),
         store: Store::forgetful(),
+        recordings: std::env::temp_dir().join("ifbus-no-recordings"),
         reload: http::reloading(None),
     }
 }

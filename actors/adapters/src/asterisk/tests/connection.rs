@@ -342,9 +342,10 @@ fn an_inspection_names_what_is_missing_and_what_to_do() {
     assert_eq!(of("version"), [(Verdict::Ok, "22.10.1+dfsg")]);
     assert_eq!(of("events").len(), 1);
     assert_eq!(of("events")[0].0, Verdict::Ok);
-    assert_eq!(of("rights"), [(Verdict::Fail, "not permitted: Redirect, Status, UserEvent")]);
+    let missing = (Verdict::Fail, "not permitted: MixMonitor, Redirect, Status, UserEvent");
+    assert_eq!(of("rights"), [missing, (Verdict::Ok, "the ends of calls are heard")]);
     let dialplan = of("dialplan");
-    assert_eq!(dialplan.iter().filter(|(verdict, _)| *verdict == Verdict::Ok).count(), 2);
+    assert_eq!(dialplan.iter().filter(|(verdict, _)| *verdict == Verdict::Ok).count(), 3);
     assert!(dialplan.contains(&(Verdict::Fail, "hold@ifbus is missing")), "{dialplan:?}");
     assert!(findings.iter().filter(|line| line.verdict == Verdict::Fail).all(|line| line.fix.is_some()));
 }

@@ -66,6 +66,25 @@ fn a_forged_hangup_makes_us_ask_and_the_answer_counts() {
 }
 
 #[test]
+fn lines_of_a_list_that_nobody_waits_for_any_more_are_neither_hints_nor_unknown() {
+    let mut rig = Rig::joined(false);
+    let (asked, events) = (rig.count("Status"), rig.events.clone());
+    for name in ["Status", "ListDialplan"] {
+        let line = format!(
+            "Event: {name}\r\nChannel: c\r\nUniqueid: {}\r\nBridgeID: b\r\nActionID: {:032x}\r\n\r\n",
+            native(A),
+            7
+        );
+        rig.feed(WATCH, line.as_bytes());
+    }
+    for name in ["StatusComplete", "ShowDialPlanComplete"] {
+        rig.feed(WATCH, format!("Event: {name}\r\nActionID: {:032x}\r\n\r\n", 7).as_bytes());
+    }
+    rig.advance(Duration::from_secs(5));
+    assert_eq!((rig.unknown, rig.count("Status"), &rig.events), (0, asked, &events));
+}
+
+#[test]
 fn a_hangup_of_a_leg_that_is_not_known_is_ignored() {
     let mut rig = Rig::ready(false);
     let sent = rig.sent.len();

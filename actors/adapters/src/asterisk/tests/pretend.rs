@@ -3,8 +3,11 @@
 //! Its channels can also be moved by a recorded session ([`Pretend::observe`]), so that questions are answered as the
 //! recorded server would have done.
 
+pub(super) mod rooms;
+
 use std::collections::{BTreeMap, VecDeque};
 
+use self::rooms::Room;
 use super::transcript::value;
 use crate::asterisk::machine::{COMMANDS, STREAM, WATCH};
 
@@ -14,6 +17,9 @@ pub(super) struct Channel {
     pub(super) name: String,
     pub(super) state: u8,
     pub(super) bridge: Option<String>,
+    /// The bridge is a room.
+    pub(super) room: bool,
+    pub(super) recorders: u32,
     pub(super) exten: String,
     pub(super) number: String,
     pub(super) variables: BTreeMap<String, String>,
@@ -37,6 +43,25 @@ pub(super) struct Pretend {
     pub(super) out: VecDeque<(u8, Vec<u8>)>,
     pub(super) boot: &'static str,
     pub(super) greeting: &'static str,
+    /// Every room there ever was, by its name without regard to case.
+    pub(super) rooms: BTreeMap<String, Room>,
+    /// The dialplan has no rooms.
+    pub(super) roomless: bool,
+    /// A channel stays on its way to a room until it is told to arrive.
+    pub(super) late_rooms: bool,
+    pub(super) on_its_way: Option<(String, String)>,
+    /// Whether its recorders do what they say.
+    pub(super) records: bool,
+    /// What a question for a variable is answered with, instead of its value.
+    pub(super) junk: Option<&'static str>,
+    pub(super) globals: BTreeMap<String, String>,
+    /// Whether it refuses calls from outside; `None` if it knows no maintenance mode.
+    pub(super) maintenance: Option<bool>,
+    /// Whether the context for a drain is there, and whether it is called.
+    pub(super) inbound: bool,
+    pub(super) called: bool,
+    /// It tells its events to nobody but the right to act is there.
+    pub(super) mute: bool,
     bridges: u32,
 }
 
@@ -54,6 +79,17 @@ impl Pretend {
             out: VecDeque::new(),
             boot: "08:03:18",
             greeting: "Asterisk Call Manager/11.0.0\r\n",
+            rooms: BTreeMap::new(),
+            roomless: false,
+            late_rooms: false,
+            on_its_way: None,
+            records: true,
+            junk: None,
+            globals: BTreeMap::new(),
+            maintenance: Some(false),
+            inbound: false,
+            called: false,
+            mute: false,
             bridges: 0,
         }
     }
@@ -89,7 +125,7 @@ impl Pretend {
             "Challenge" => self.success(slot, &id, &[("Challenge", "133931486")]),
             "Login" => {
                 self.success(slot, &id, &[("Message", "Authentication accepted")]);
-                if self.boots && get("Events").contains("system") {
+                if self.boots && get("Events").contains("system") && !self.mute {
                     self.say(slot, &[("Event", "FullyBooted"), ("Status", "Fully Booted")]);
                 }
             }
@@ -110,12 +146,30 @@ impl Pretend {
             }
             "Status" => self.status(slot, &id, &get("Channel")),
             "ListCommands" => {
-                let names =
-                    ["Bridge", "CoreStatus", "Filter", "Hangup", "MuteAudio", "Originate", "PlayDTMF"];
+                let mut names = vec![
+                    "Bridge",
+                    "CoreStatus",
+                    "Filter",
+                    "Getvar",
+                    "Hangup",
+                    "MuteAudio",
+                    "Originate",
+                    "PlayDTMF",
+                    "Setvar",
+                    "ShowDialPlan",
+                    "StopMixMonitor",
+                ];
+                names.extend(self.maintenance.map(|_| "PJSIPSetMaintenance"));
                 let more: Vec<_> = names.into_iter().map(|name| (name, "x  (Priv: call,all)")).collect();
                 self.success(slot, &id, &more);
             }
+            "ShowDialPlan" if get("Extension").is_empty() => {
+                self.whole_dialplan(slot, &id, &get("Context"));
+            }
             "ShowDialPlan" => self.dialplan(slot, &id, &get("Extension")),
+            "PJSIPSetMaintenance" => self.maintain(slot, &id, action),
+            "Getvar" => self.getvar(slot, &id, action),
+            "Setvar" => self.setvar(slot, &id, action),
             "UserEvent" => {
                 self.success(slot, &id, &[("Message", "Event Sent")]);
                 self.say(
@@ -126,7 +180,10 @@ impl Pretend {
             _ if !self.acts => {}
             "Originate" => self.originate(slot, &id, action),
             "Bridge" => self.bridge(slot, &id, &get("Channel1"), &get("Channel2")),
+            "Redirect" if get("ExtraChannel").is_empty() => self.redirect_one(slot, &id, action),
             "Redirect" => self.redirect(slot, &id, action),
+            "MixMonitor" => self.mix_monitor(slot, &id, action),
+            "StopMixMonitor" => self.stop_mix_monitor(slot, &id, action),
             "Hangup" => {
                 if self.channels.contains_key(&get("Channel")) {
                     self.success(slot, &id, &[("Message", "Channel Hungup")]);
@@ -153,7 +210,10 @@ impl Pretend {
                 continue;
             }
             count += 1;
-            let settled = known.bridge.is_none() && known.state == 6;
+            let on_its_way = self.on_its_way.as_ref().is_some_and(|(way, _)| *way == native);
+            let settled = known.bridge.is_none() && known.state == 6 && !on_its_way;
+            let rooms = known.room || on_its_way;
+            let data = known.exten.strip_prefix("conf-").unwrap_or("").to_owned() + ",x";
             let state = known.state.to_string();
             let variables: Vec<String> =
                 known.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -165,18 +225,21 @@ impl Pretend {
                 ("CallerIDNum", &*known.number),
                 ("Context", "ifbus"),
                 ("Exten", &*known.exten),
-                ("Priority", if settled { "2" } else { "1" }),
+                ("Priority", if settled || rooms { "2" } else { "1" }),
                 ("Uniqueid", &*native),
                 ("Linkedid", &*native),
                 ("BridgeID", known.bridge.as_deref().unwrap_or("")),
                 (
                     "Application",
                     match (settled, known.exten.as_str()) {
+                        // as 16 says it before the channel is inside
+                        _ if rooms => "ConfBridge",
                         (false, _) => "(null)",
                         (true, "hold") => "MusicOnHold",
                         (true, _) => "Wait",
                     },
                 ),
+                ("Data", if rooms { &*data } else { "150" }),
                 ("Seconds", "7"),
             ];
             fields.extend(variables.iter().map(|line| ("Variable", line.as_str())));
@@ -197,6 +260,7 @@ impl Pretend {
         let steps: &[&str] = match exten {
             "wait" => &["Answer", "Wait", "Hangup"],
             "ringback" => &["Answer", "Playtones", "Wait", "Hangup"],
+            "_co[n]f-." if !self.roomless => &["Answer", "ConfBridge", "Hangup"],
             _ => return self.error(slot, id, "Did not find extension hold@ifbus"),
         };
         self.success(slot, id, &[("EventList", "start")]);
@@ -212,7 +276,7 @@ impl Pretend {
         let get = |key: &str| value(action, key).unwrap_or_default();
         let (native, target) = (get("ChannelId"), get("Channel"));
         self.success(slot, id, &[("Message", "Originate successfully queued")]);
-        if target.contains("gone") || self.channels.contains_key(&native) {
+        if !target.starts_with("PJSIP/") || target.contains("gone") || self.channels.contains_key(&native) {
             return self.originated(id, &native, "Failure", "0");
         }
         let text = String::from_utf8_lossy(action).into_owned();
@@ -237,6 +301,9 @@ impl Pretend {
     }
 
     fn originated(&mut self, id: &str, native: &str, response: &str, reason: &str) {
+        if self.mute {
+            return;
+        }
         let fields = [
             ("Event", "OriginateResponse"),
             ("ActionID", id),
@@ -302,6 +369,7 @@ impl Pretend {
     }
 
     pub(super) fn hang_up(&mut self, native: &str, cause: u8, soft: bool) {
+        let roomed = self.channels.get(native).is_some_and(|channel| channel.room);
         let partners = self.leave(native);
         let cause = cause.to_string();
         if self.ari {
@@ -319,7 +387,7 @@ impl Pretend {
             self.event("Hangup", native, &[("Cause", &cause), ("Cause-txt", "x")]);
         }
         self.channels.remove(native);
-        for partner in partners {
+        for partner in partners.into_iter().filter(|_| !roomed) {
             self.hang_up(&partner, 16, true);
         }
     }
@@ -336,7 +404,8 @@ impl Pretend {
             let bridge = channel.bridge.clone().map_or_else(String::new, |bridge| {
                 let inside = self.channels.iter().filter(|(_, other)| other.bridge.as_ref() == Some(&bridge));
                 let ids: Vec<String> = inside.map(|(id, _)| format!("\"{id}\"")).collect();
-                format!(",\"bridge\":{{\"id\":\"{bridge}\",\"channels\":[{}]}}", ids.join(","))
+                let origin = self.origin(&bridge);
+                format!(",\"bridge\":{{\"id\":\"{bridge}\"{origin},\"channels\":[{}]}}", ids.join(","))
             });
             self.json(&format!(
                 "{{\"type\":\"{ari}\",\"channel\":{{\"id\":\"{native}\",\"state\":\"{state}\"}}{bridge}}}"

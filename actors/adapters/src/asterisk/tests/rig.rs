@@ -8,7 +8,8 @@ use ifbus_call::{CallId, Epoch, Event, InstanceId, LegId, Nanos, Order, Outcome,
 
 use super::pretend::Pretend;
 use crate::adapter::{
-    Adapter, Down, HttpReply, Input, LinkError, LinkId, Output, Ready, RequestId, Ticket, Warning,
+    Adapter, Down, HttpReply, HttpRequest, Input, LinkError, LinkId, Output, Ready, RequestId, Ticket,
+    Warning,
 };
 use crate::asterisk::machine::{COMMANDS, SIP, STREAM, TONES, WATCH};
 use crate::asterisk::{Asterisk, Options};
@@ -74,6 +75,10 @@ pub(super) struct Rig {
     /// Whether events of ours come back.
     pub(super) echo: bool,
     pub(super) tickets: u64,
+    /// Every request that asks for something else than an event of ours or the filter, and still waits.
+    pub(super) asked: VecDeque<(RequestId, HttpRequest)>,
+    /// What was handed on of files.
+    pub(super) chunks: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Rig {
@@ -103,6 +108,8 @@ impl Rig {
             replies: VecDeque::new(),
             echo: true,
             tickets: 0,
+            asked: VecDeque::new(),
+            chunks: BTreeMap::new(),
         }
     }
 
@@ -218,6 +225,7 @@ impl Rig {
                 self.sent.push((link.slot, String::from_utf8(bytes.clone()).expect("actions are text")));
                 self.server.take(link.slot, &bytes);
             }
+            Output::Http(id, request) if request.streamed => self.asked.push_back((id, request)),
             Output::Http(id, request) => self.http(id, &request.path),
             Output::Event(event) => self.events.push(event),
             Output::Answer(ticket, outcome) => {
@@ -228,6 +236,11 @@ impl Rig {
             Output::Down(down) => self.down.push(down),
             Output::Warning(warning) => self.warnings.push(warning),
             Output::Unknown(frames) => self.unknown += frames,
+            Output::Chunk(ticket, bytes) => {
+                assert!(!self.answers.contains_key(&ticket.0), "a chunk after the answer");
+                assert!(!bytes.is_empty(), "a chunk of nothing");
+                self.chunks.entry(ticket.0).or_default().extend(bytes);
+            }
         }
     }
 
@@ -239,6 +252,21 @@ impl Rig {
         if matches!(link.slot, COMMANDS | WATCH | TONES) {
             self.server.greet(link.slot);
         }
+    }
+
+    /// Answers the oldest request for a file, in pieces of this size.
+    pub(super) fn serve(&mut self, body: &[u8], piece: usize) {
+        let (id, _) = self.asked.pop_front().expect("a file was asked for");
+        for part in body.chunks(piece) {
+            self.input(Input::HttpPart(id, part));
+        }
+        self.input(Input::Http(id, Ok(HttpReply { status: 200, body: Vec::new() })));
+    }
+
+    /// Answers the oldest request for a file without a byte of it.
+    pub(super) fn deny(&mut self, result: Result<u16, LinkError>) {
+        let (id, _) = self.asked.pop_front().expect("a file was asked for");
+        self.input(Input::Http(id, result.map(|status| HttpReply { status, body: Vec::new() })));
     }
 
     fn http(&mut self, id: RequestId, path: &str) {

@@ -1,13 +1,16 @@
 //! The recorded sessions, as blocks.
 
 /// All of them, by file name.
-pub(crate) const ALL: [(&str, &str); 13] = [
+pub(crate) const ALL: [(&str, &str); 16] = [
     ("01-connect-login", include_str!("../transcripts/01-connect-login.txt")),
     ("03-leg-a-outcomes", include_str!("../transcripts/03-leg-a-outcomes.txt")),
     ("04-leg-b-outcomes", include_str!("../transcripts/04-leg-b-outcomes.txt")),
     ("06-hangup-sides", include_str!("../transcripts/06-hangup-sides.txt")),
     ("07-two-legs-and-bridge", include_str!("../transcripts/07-two-legs-and-bridge.txt")),
+    ("10-conference", include_str!("../transcripts/10-conference.txt")),
+    ("12-recording-lifecycle", include_str!("../transcripts/12-recording-lifecycle.txt")),
     ("13-injection-and-rights", include_str!("../transcripts/13-injection-and-rights.txt")),
+    ("15-drain-shutdown", include_str!("../transcripts/15-drain-shutdown.txt")),
     ("17-hostile-sip-values", include_str!("../transcripts/17-hostile-sip-values.txt")),
     (
         "19-ari-subscribe-all-and-shutdown",

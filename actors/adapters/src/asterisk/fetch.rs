@@ -1,0 +1,197 @@
+//! The bytes of a recording, over ARI: asked for until the file is whole, then handed on as they come.
+//!
+//! Nothing is handed on before the header was checked, so a second try never follows bytes of a first one. What is kept
+//! is at most one header. Who may hear a recording, and what becomes of the file, is decided elsewhere.
+
+use std::time::Duration;
+
+use ifbus_call::order::{Done, Evidence};
+use ifbus_call::{Nanos, RecordingId, Refused, Said, Why};
+
+use super::flight::{Timer, Work};
+use super::machine::{Asterisk, Request};
+use super::names;
+use crate::adapter::{HttpReply, HttpRequest, LinkError, Output, Ticket};
+use crate::wire_format::wav::{self, BadWav};
+
+/// The largest file taken: nine hours of sound.
+const FILE_MAX: usize = 512 * 1024 * 1024;
+
+/// The deadline of one download: the largest file at a megabyte in a second.
+const FETCH_WITHIN: Duration = Duration::from_secs(600);
+
+/// A download of which nothing comes for so long is over.
+const STALLED: Duration = Duration::from_secs(15);
+
+/// A file is whole 6 to 19 ms after its recorder was stopped (sheet, section 5); a loaded disk may take longer.
+const UNFINISHED_MAX: Duration = Duration::from_secs(2);
+
+/// From one try to the next.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// What the operator has to provide.
+const NEEDS: &str = "recordings are fetched over ARI: http.conf and ari.conf of `ifbus setup asterisk`";
+
+/// A download under way.
+#[derive(Debug)]
+pub(super) struct Fetching {
+    file: String,
+    began: Nanos,
+    stage: Stage,
+}
+
+/// How far a try has come.
+#[derive(Debug)]
+enum Stage {
+    /// The header is not complete: what there is of it.
+    Header(Vec<u8>),
+    /// The file is not whole; the rest of this try means nothing.
+    Unfinished,
+    /// So many bytes are still to come.
+    Giving(u64),
+}
+
+impl Fetching {
+    /// Takes a part of the file; `Some` is to be handed on.
+    fn take(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
+        let given = match &mut self.stage {
+            Stage::Unfinished => return Ok(None),
+            Stage::Giving(_) => bytes.to_vec(),
+            Stage::Header(header) => {
+                header.extend_from_slice(bytes);
+                let Some(whole) = header.first_chunk::<{ wav::HEADER }>() else { return Ok(None) };
+                self.stage = match wav::length(whole) {
+                    Ok(length) if length > FILE_MAX as u64 => return Err(TOO_LARGE),
+                    Ok(length) => {
+                        let given = std::mem::take(header);
+                        self.stage = Stage::Giving(length);
+                        return self.count(given);
+                    }
+                    Err(BadWav::Unfinished) => Stage::Unfinished,
+                    Err(BadWav::OtherFormat) => {
+                        return Err("not a WAV file of 16 bits, 8000 Hz, one channel");
+                    }
+                };
+                return Ok(None);
+            }
+        };
+        self.count(given)
+    }
+
+    fn count(&mut self, given: Vec<u8>) -> Result<Option<Vec<u8>>, &'static str> {
+        let Stage::Giving(rest) = &mut self.stage else { return Ok(None) };
+        *rest = rest.checked_sub(given.len() as u64).ok_or("the file is longer than its header says")?;
+        Ok((!given.is_empty()).then_some(given))
+    }
+}
+
+const TOO_LARGE: &str = "the file is larger than 512 MB";
+
+impl Asterisk {
+    pub(super) fn fetch(&mut self, ticket: Ticket, recording: RecordingId, segment: u16) {
+        if self.options.ari.is_none() {
+            let said = Some(Said::new(None, &format!("{NEEDS}; ari_port is 0")));
+            return self.refuse(ticket, Refused { said, ..Refused::unsent(Why::Prerequisite) });
+        }
+        let file = names::recorded(recording, segment);
+        let fetching = Fetching { file, began: self.now, stage: Stage::Header(Vec::new()) };
+        self.running(ticket, Work::Fetch(fetching), Vec::new(), STALLED);
+        self.ask_recording(ticket);
+    }
+
+    /// Asks for the file from its beginning.
+    pub(super) fn ask_recording(&mut self, ticket: Ticket) {
+        let Some(file) = self.fetching(ticket).map(|fetching| fetching.file.clone()) else { return };
+        let Some(plain) = self.ari_request("GET", format!("/ari/recordings/stored/{file}/file"), None) else {
+            return;
+        };
+        let request = HttpRequest { within: FETCH_WITHIN, reply_max: FILE_MAX, streamed: true, ..plain };
+        self.request(Request::Recording(ticket), request);
+        if let Some(fetching) = self.fetching(ticket) {
+            fetching.stage = Stage::Header(Vec::new());
+        }
+        self.life.timers.arm(Timer::Order(ticket), self.now + STALLED);
+    }
+
+    fn fetching(&mut self, ticket: Ticket) -> Option<&mut Fetching> {
+        match &mut self.life.orders.get_mut(&ticket)?.work {
+            Work::Fetch(fetching) => Some(fetching),
+            _ => None,
+        }
+    }
+
+    /// A part of a body. Of a request that is over there are none: there is one at a time for a ticket.
+    pub(super) fn http_part(&mut self, number: u64, bytes: &[u8]) {
+        let Some(Request::Recording(ticket)) = self.life.requests.get(&number).copied() else { return };
+        let Some(fetching) = self.fetching(ticket) else {
+            return;
+        };
+        match fetching.take(bytes) {
+            Ok(given) => {
+                if !matches!(fetching.stage, Stage::Unfinished) {
+                    self.life.timers.arm(Timer::Order(ticket), self.now + STALLED);
+                }
+                self.out.extend(given.map(|given| Output::Chunk(ticket, given)));
+            }
+            Err(text) => self.not_fetched(ticket, Why::Refused, None, text),
+        }
+    }
+
+    /// The end of a try.
+    pub(super) fn recording_sent(&mut self, ticket: Ticket, result: Result<HttpReply, LinkError>) {
+        let now = self.now;
+        let Some(fetching) = self.fetching(ticket) else {
+            return;
+        };
+        match (result, &fetching.stage) {
+            (Ok(HttpReply { status: 200, .. }), Stage::Giving(0)) => self.finish(ticket, Ok(Done::Proven)),
+            (Ok(HttpReply { status: 200, .. }), Stage::Giving(_)) => {
+                self.not_fetched(ticket, Why::Refused, None, "the file is shorter than its header says");
+            }
+            (Ok(HttpReply { status: 200, .. }), Stage::Header(_) | Stage::Unfinished) => {
+                if now.since(fetching.began) < UNFINISHED_MAX {
+                    self.life.timers.arm(Timer::Refetch(ticket), now + ASK_AGAIN);
+                } else {
+                    self.not_fetched(ticket, Why::Refused, None, "the file is still being written");
+                }
+            }
+            (Ok(reply), _) => self.status_refused(ticket, reply.status),
+            (Err(error), _) => self.fetch_failed(ticket, &error),
+        }
+    }
+
+    fn status_refused(&mut self, ticket: Ticket, status: u16) {
+        let (why, text) = match status {
+            401 => (Why::Refused, "ARI does not take our user and password: ari.conf"),
+            403 => (Why::Refused, "the ARI user may not fetch recordings: ari.conf"),
+            // without a stream ARI may be off as a whole, and then it says the same
+            404 if !self.by_stream() => (Why::Prerequisite, NEEDS),
+            404 => (Why::Refused, "the server has no such recording"),
+            _ => (Why::Refused, "the server does not give the file"),
+        };
+        self.not_fetched(ticket, why, Some(status), text);
+    }
+
+    fn fetch_failed(&mut self, ticket: Ticket, error: &LinkError) {
+        match error {
+            LinkError::Refused => {
+                self.not_fetched(ticket, Why::Prerequisite, None, &format!("{NEEDS}: {error}"));
+            }
+            LinkError::Limit(_) => self.not_fetched(ticket, Why::Refused, None, TOO_LARGE),
+            LinkError::TimedOut => {
+                self.not_fetched(ticket, Why::Unproven, None, "the download took too long")
+            }
+            _ => self.finish(ticket, Err(Refused::link_lost())),
+        }
+    }
+
+    /// Nothing has come for a while.
+    pub(super) fn fetch_late(&mut self, ticket: Ticket) {
+        self.not_fetched(ticket, Why::Unproven, None, &format!("no bytes within {STALLED:?}"));
+    }
+
+    fn not_fetched(&mut self, ticket: Ticket, why: Why, code: Option<u16>, text: &str) {
+        let said = Some(Said::new(code, text));
+        self.finish(ticket, Err(Refused { evidence: Evidence::NotDone, said, ..Refused::unsent(why) }));
+    }
+}

@@ -1,0 +1,108 @@
+//! What is bound to a server lives through the deaths of its connections, of its actor and of ifbus, and does not
+//! outlive the server itself.
+
+use std::time::Duration;
+
+use ifbus_call::{CallId, Inbound, Verb};
+use ifbus_fleet::Code;
+use ifbus_fleet::control::Invitation;
+use ifbus_fleet::view::{RecordingStatus, ServerState, Status};
+
+use crate::world::{World, address, run, sabotage};
+
+async fn member(world: &World<'_>, conference: &str, number: &str) -> CallId {
+    let invitation =
+        Invitation { to: address(number), caller_id: None, timeout: Duration::from_secs(30), record: false };
+    let conference: ifbus_call::ConferenceId = conference.parse().unwrap();
+    let call = world.fleet.control.invite(conference.clone(), invitation).await.unwrap().id;
+    world.until("the member is inside", |world| inside(world, &conference).contains(&call)).await;
+    call
+}
+
+fn epoch(world: &World<'_>) -> u64 {
+    world.fleet.board.server(&"pbx1".parse().unwrap()).unwrap().link.epoch
+}
+
+fn inside(world: &World<'_>, conference: &ifbus_call::ConferenceId) -> Vec<CallId> {
+    let view = world.fleet.board.conference(conference).expect("the conference is shown");
+    view.members.iter().filter(|member| member.inside).map(|member| member.call).collect()
+}
+
+#[test]
+fn a_conference_lives_through_a_panic_and_ends_with_its_server() {
+    run(41, &["pbx1"], async |world| {
+        let room: ifbus_call::ConferenceId = "standup".parse().unwrap();
+        world.fleet.control.create_conference(room.clone(), None).await.unwrap();
+        let first = member(world, "standup", "2001").await;
+        let second = member(world, "standup", "2002").await;
+        world.universe.expect_panic("sabotaged");
+        sabotage("pbx1");
+        world
+            .until("another life", |world| epoch(world) == 2 && world.state("pbx1") == ServerState::Up)
+            .await;
+        world.until("both are members again", |world| inside(world, &room) == [first, second]).await;
+        let third = member(world, "standup", "2003").await;
+        world.with("pbx1", |pbx, now| pbx.kill(now));
+        world.until("the server is down", |world| world.state("pbx1") == ServerState::Down).await;
+        world.with("pbx1", |pbx, now| pbx.restart(now));
+        world
+            .until("their calls are over", |world| {
+                [first, second, third].iter().all(|id| world.status(*id).is_terminal())
+            })
+            .await;
+        assert!(inside(world, &room).is_empty(), "the conference is there, empty");
+        let again = member(world, "standup", "2004").await;
+        world.fleet.control.end_conference(room.clone()).await.unwrap();
+        world.until("the last one is over", |world| world.status(again) == Status::Completed).await;
+        let gone = world.fleet.control.end_conference(room).await.map_err(|problem| problem.code);
+        assert_eq!(gone, Err(Code::UnknownConference));
+    });
+}
+
+#[test]
+fn a_recording_that_ends_while_the_server_is_away_is_fetched_when_it_is_back() {
+    run(42, &["pbx1"], async |world| {
+        let id = world.talk("2001", "2002").await;
+        let recording = world.fleet.control.record(id).await.unwrap().id;
+        world.until("it has begun", |world| world.has_event("recording.started")).await;
+        world.pass(Duration::from_secs(3)).await;
+        world.network.cut_off("pbx1", true);
+        world.until("the server is down", |world| world.state("pbx1") == ServerState::Down).await;
+        world.act(id, Verb::Hangup).await.unwrap();
+        world.pass(Duration::from_secs(5)).await;
+        world.network.cut_off("pbx1", false);
+        let view = |world: &World<'_>| world.fleet.board.recording(recording).unwrap();
+        world.until("it is stored", |world| view(world).status == RecordingStatus::Stored).await;
+        assert!(view(world).seconds > Some(2.9), "{:?}", view(world));
+    });
+}
+
+#[test]
+fn a_drain_is_told_again_to_a_server_that_was_started_anew() {
+    run(43, &["pbx1", "pbx2"], async |world| {
+        let drained = |world: &World<'_>| {
+            let view = world.fleet.board.server(&"pbx1".parse().unwrap()).unwrap();
+            (view.state, view.drain.as_ref().and_then(|drain| drain.inbound.clone()))
+        };
+        world.fleet.control.drain("pbx1".parse().unwrap(), true).await.unwrap();
+        assert_eq!(drained(world), (ServerState::Drained, Some(Inbound::Closed)));
+        for _ in 0..5 {
+            let id = world.talk("2001", "2002").await;
+            assert_eq!(world.call(id).server.as_ref().unwrap().as_str(), "pbx2", "every call goes elsewhere");
+            world.hang_up(id).await;
+        }
+        world.with("pbx1", |pbx, now| pbx.kill(now));
+        world.until("down", |world| world.state("pbx1") == ServerState::Down).await;
+        world.with("pbx1", |pbx, now| pbx.restart(now));
+        world.until("drained again", |world| world.state("pbx1") == ServerState::Drained).await;
+        world
+            .until("and its phones are refused again", |world| {
+                let refused = world.with("pbx1", |pbx, _| pbx.stats().refused);
+                world.with("pbx1", |pbx, now| pbx.foreign_call("2005", "2006", now));
+                world.with("pbx1", |pbx, _| pbx.stats().refused) > refused
+            })
+            .await;
+        world.fleet.control.drain("pbx1".parse().unwrap(), false).await.unwrap();
+        world.until("up", |world| world.state("pbx1") == ServerState::Up).await;
+    });
+}
