@@ -119,7 +119,10 @@ impl World {
     }
 
     fn record(&mut self, id: &str, path: &str) -> String {
-        let handle = format!("0x7f{:010x}", self.random.next() & 0xff_ffff_fff0);
+        let fresh = format!("0x7f{:010x}", self.random.next() & 0xff_ffff_fff0);
+        // It is an address of the server's memory, which is used again (seen).
+        let again = self.random.chance(0.5).then(|| self.freed.pop()).flatten();
+        let handle = again.unwrap_or(fresh);
         let name = path.strip_prefix(FOLDER).and_then(|file| file.strip_suffix(".wav"));
         let file = name.filter(|name| !name.is_empty() && !name.contains('/')).map(|name| {
             let number = self.next_rank();
@@ -137,6 +140,7 @@ impl World {
 
     fn stop_recorder(&mut self, handle: &str) {
         let Some(recorder) = self.recorders.remove(handle) else { return };
+        self.freed.push(handle.to_owned());
         // Complete a few milliseconds later (sheet section 5).
         let complete = self.now + Duration::from_millis(6 + self.random.below(14) as u64);
         let now = self.now;

@@ -107,6 +107,8 @@ pub(super) struct World {
     pub(super) suspended: BTreeSet<String>,
     /// Recorders at work, by handle.
     pub(super) recorders: BTreeMap<String, Recorder>,
+    /// Handles of recorders that have stopped.
+    pub(super) freed: Vec<String>,
     /// The folder that ARI serves, by name without suffix.
     pub(super) stored: BTreeMap<String, Stored>,
     /// State last told of each endpoint.
@@ -154,6 +156,7 @@ impl World {
             globals: BTreeMap::new(),
             suspended: BTreeSet::new(),
             recorders: BTreeMap::new(),
+            freed: vec![],
             stored: BTreeMap::new(),
             devices: BTreeMap::new(),
             ami: vec![],
@@ -182,6 +185,7 @@ impl World {
         self.suspended.clear();
         self.maintenance.clear();
         self.recorders.clear();
+        self.freed.clear();
         self.stored.values_mut().for_each(Stored::orphan);
         self.devices.clear();
         self.shutting_down = false;

@@ -243,3 +243,17 @@ fn a_recorder_makes_pressed_keys_visible_and_a_viewer_may_not_start_one() {
     lab.send(viewer, "Action: MixMonitor\r\nChannel: a\r\nFile: ../recording/x.wav\r\n\r\n");
     assert_eq!(messages(&lab.text(viewer))[0].get("Message"), "Permission denied");
 }
+
+#[test]
+fn a_handle_is_given_out_again_after_its_recorder_has_stopped() {
+    let mut lab = Lab::new(Options::default());
+    let link = lab.login("ifbus", "on");
+    lab.pair(link);
+    let mut seen = BTreeSet::new();
+    let again = (0..50).any(|_| {
+        let handle = record(&mut lab, link, "a", "one");
+        stop(&mut lab, link, "a", &handle);
+        !seen.insert(handle)
+    });
+    assert!(again);
+}
