@@ -172,7 +172,9 @@ fn every_event_type_is_in_the_lexicon() {
             continue;
         }
         for word in text(path).split('"').skip(1).step_by(2) {
-            let is_type = ["call.", "server.", "transfer."].iter().any(|prefix| word.starts_with(prefix))
+            let is_type = ["call.", "server.", "transfer.", "conference.", "recording."]
+                .iter()
+                .any(|prefix| word.starts_with(prefix))
                 && word.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_'));
             if is_type && !lexicon.contains(word) {
                 missing.push(word.to_owned());

@@ -172,7 +172,8 @@ fn mutations(_: &Target) -> Result<(), Skipped> {
             let mut without = files.clone();
             without.get_mut(part).expect("the part is there").remove(n);
             let ran = tested(&rig, &without);
-            let known = unseen.iter().find(|(of, start)| of == part && line.starts_with(start.as_str()));
+            let known =
+                unseen.iter().find(|(of, start)| of == part && line.trim_start().starts_with(start.as_str()));
             match known {
                 // A line of a section without its head belongs to nothing: the general heads are seen by their keys.
                 Some(known) if is_clean(&ran) => drop(spare.insert(known)),

@@ -24,7 +24,7 @@ fn a_store_that_refuses_writes_refuses_what_needs_it_and_nothing_else() {
         let saboteur = rusqlite::Connection::open(&file).unwrap();
         saboteur.busy_timeout(Duration::from_secs(20)).unwrap();
         saboteur
-            .execute_batch("ALTER TABLE goals RENAME TO no_goals; ALTER TABLE calls RENAME TO no_calls;")
+            .execute_batch("ALTER TABLE stored RENAME TO no_stored; ALTER TABLE calls RENAME TO no_calls;")
             .unwrap();
         // The next note fails, and that is known from then on.
         let second = world.talk("1003", "1004").await;
@@ -42,7 +42,7 @@ fn a_store_that_refuses_writes_refuses_what_needs_it_and_nothing_else() {
         assert_eq!((world.state("pbx1"), world.state("pbx2")), (ServerState::Up, ServerState::Up));
         // the disk has room again: it is seen by the next note
         saboteur
-            .execute_batch("ALTER TABLE no_goals RENAME TO goals; ALTER TABLE no_calls RENAME TO calls;")
+            .execute_batch("ALTER TABLE no_stored RENAME TO stored; ALTER TABLE no_calls RENAME TO calls;")
             .unwrap();
         let fourth = world.talk("1003", "1004").await;
         world.until("the store is well", |_| store.is_well()).await;

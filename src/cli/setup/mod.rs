@@ -74,6 +74,10 @@ const UNSEEN: &[(&str, &str, &str)] = &[
     ("ari", "enabled", "it is the default"),
     ("ari", "[general]", "it is the default"),
     ("ari", "read_only", "it is the default"),
+    ("dialplan", "[ifbus-inbound]", "22.10 and later refuse calls by a command"),
+    ("dialplan", "exten => s,1,GotoIf", "22.10 and later refuse calls by a command"),
+    ("dialplan", "same => n,Return()", "22.10 and later refuse calls by a command"),
+    ("dialplan", "same => n(full)", "22.10 and later refuse calls by a command"),
 ];
 
 /// Prints it.

@@ -49,7 +49,7 @@ pub fn control(stage: &Stage) {
     stage.until("nobody hears the first", |stage| {
         !stage.hears("1002", "1001") && !stage.hears("1003", "1001") && stage.hears("1001", "1002")
     });
-    assert!(stage.conference(ROOM).members[0].muted);
+    stage.until("it is shown", |stage| stage.conference(ROOM).members[0].muted);
     stage.act(first, mute(false)).expect("unmute is taken");
     stage.until("the first is heard again", |stage| stage.hears("1003", "1001"));
     stage.act(second, Verb::Kick { role: None }).expect("kick is taken");

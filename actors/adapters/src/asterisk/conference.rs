@@ -31,26 +31,9 @@ impl Asterisk {
         if known.bridge.is_some_and(|bridge| legs.room(bridge).is_none() && legs.members(bridge).len() > 1) {
             return self.refuse(ticket, unsent("it talks to a partner, who would be released"));
         }
-        // `ConfBridge` finds its rooms without regard to case: on 16 and 22 `Sales` and `sales` are one
-        if let Some(open) = self.same_but_for_case(&conference) {
-            let text = format!("the server does not tell {conference} from {open}, which is open");
-            return self.refuse(ticket, unsent(&text));
-        }
         let work = Work::Enter { leg, conference, sent: false };
         self.running(ticket, work, Vec::new(), COMMAND_WITHIN);
         self.settle_legs(ticket);
-    }
-
-    fn same_but_for_case(&self, conference: &ConferenceId) -> Option<ConferenceId> {
-        let entering = self.life.orders.values().filter_map(|running| match &running.work {
-            Work::Enter { conference, .. } => Some(conference),
-            _ => None,
-        });
-        let mut open = self.life.legs.conferences().chain(entering);
-        let same = |open: &&ConferenceId| {
-            *open != conference && open.as_str().eq_ignore_ascii_case(conference.as_str())
-        };
-        open.find(same).cloned()
     }
 
     /// The leg is at rest. A conference does not take away the fence that the dial has put around it, as a talk does:

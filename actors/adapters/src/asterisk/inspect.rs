@@ -28,7 +28,7 @@ const PLACES: [(&str, &[&str]); 6] = [
     ("park", &["Answer", "Wait", "Hangup"]),
     ("consult", &["Answer", "Wait", "Wait", "Hangup"]),
     // a plain `_conf-.` would never match: n means a digit there
-    ("_co[n]f-.", &["Answer", "ConfBridge", "Hangup"]),
+    ("_co[n]f-.", &["Answer", "Set", "Set", "Set", "ConfBridge", "Hangup"]),
 ];
 
 /// The longest list of recordings that is read; what is in it is not looked at.

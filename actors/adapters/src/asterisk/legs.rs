@@ -160,14 +160,6 @@ impl Legs {
         }
     }
 
-    /// Every conference of this instance that somebody is in.
-    pub(super) fn conferences(&self) -> impl Iterator<Item = &ConferenceId> {
-        self.bridges.values().filter_map(|inside| match &inside.room {
-            Some(Room::Ours(conference)) => Some(conference),
-            Some(Room::Foreign) | None => None,
-        })
-    }
-
     /// Puts a known leg into a bridge, out of any other. What kind of bridge it is is said by the first one in it: a
     /// bridge never becomes another one, and a later line may show a leg that is on its way out.
     pub(super) fn put(&mut self, leg: LegId, bridge: &Bridge) {

@@ -198,32 +198,6 @@ fn at_the_deadline_the_server_is_asked_and_its_word_counts() {
 }
 
 #[test]
-fn names_that_differ_in_case_are_one_room_to_the_server_and_so_refused() {
-    for ari in [true, false] {
-        let mut rig = waiting(ari, &[A, B]);
-        rig.proven(enter(A, "sales"));
-        let refused = refused(rig.outcome(enter(B, "Sales")));
-        assert_eq!(refused.evidence, Evidence::NothingSent);
-        assert!(refused.said.is_some_and(|said| said.text.contains("sales")));
-        // the room is closed, the name is free
-        rig.proven(Order::Leave { leg: A });
-        rig.server.rooms.clear();
-        rig.proven(enter(B, "Sales"));
-    }
-}
-
-#[test]
-fn two_that_race_into_names_of_one_room_are_told_where_they_are() {
-    let mut rig = waiting(true, &[A, B]);
-    // another client has opened it, and none of ours is in it
-    rig.server.channels.insert("7.1".to_owned(), Channel { state: 6, ..Channel::default() });
-    rig.server.takes_in("7.1", &room("SALES"));
-    let refused = refused(rig.outcome(enter(A, "sales")));
-    assert_eq!((refused.why, refused.evidence), (Why::Unproven, Evidence::NotDone));
-    assert!(rig.events.contains(&Event::Entered(A, conference("SALES"))), "{:?}", rig.events);
-}
-
-#[test]
 fn a_leg_leaves_to_its_waiting_place_and_can_be_joined_at_once() {
     for ari in [true, false] {
         let mut rig = meeting(ari);

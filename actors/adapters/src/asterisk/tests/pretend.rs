@@ -260,7 +260,7 @@ impl Pretend {
         let steps: &[&str] = match exten {
             "wait" => &["Answer", "Wait", "Hangup"],
             "ringback" => &["Answer", "Playtones", "Wait", "Hangup"],
-            "_co[n]f-." if !self.roomless => &["Answer", "ConfBridge", "Hangup"],
+            "_co[n]f-." if !self.roomless => &["Answer", "Set", "Set", "Set", "ConfBridge", "Hangup"],
             _ => return self.error(slot, id, "Did not find extension hold@ifbus"),
         };
         self.success(slot, id, &[("EventList", "start")]);
