@@ -13,6 +13,7 @@ mod canary;
 mod demo;
 mod exits;
 mod json;
+mod injection;
 mod killed;
 mod points;
 mod process;
@@ -54,6 +55,7 @@ const THEMES: &[&[Test]] = &[
     killed::TESTS,
     words::TESTS,
     exits::TESTS,
+    injection::TESTS,
     canary::TESTS,
     stopping::TESTS,
     tls::TESTS,

@@ -223,6 +223,15 @@ impl Rig {
         id
     }
 
+    /// A call on this server that both talk on; who hears whom is not looked at.
+    pub fn talk_on(&self, server: &str, from: &str, to: &str) -> String {
+        let placed = self.api().post("/v1/calls", &json!({ "from": from, "to": to, "server": server }));
+        assert_eq!(placed.status, 202, "{}", placed.raw);
+        let id = placed.json()["id"].as_str().expect("a call has an id").to_owned();
+        self.until("both talk", |rig| rig.call(&id)["status"] == "in-progress");
+        id
+    }
+
     /// Places a call and does not wait.
     pub fn place(&self, from: &str, to: &str) -> String {
         let placed = self.api().post("/v1/calls", &json!({ "from": from, "to": to }));

@@ -43,6 +43,11 @@ pub fn check(
     instance: InstanceId,
     server: &ServerName,
 ) -> Result<Make, BadSetting> {
+    // What stands in `set` is kept and shown like everything else.
+    if let Some(secret) = keys(kind).iter().find(|key| key.secret && settings.set.contains_key(key.name)) {
+        let why = "a secret belongs to auth, not to set".to_owned();
+        return Err(BadSetting { key: format!("set.{}", secret.name), why });
+    }
     match kind {
         Kind::Asterisk => {
             let options = asterisk::Options::new(&merged(settings)).map_err(|bad| asterisk_setting(&bad))?;
@@ -91,7 +96,7 @@ fn merged(settings: &Settings) -> BTreeMap<String, String> {
 fn asterisk_setting(bad: &asterisk::options::BadOptions) -> BadSetting {
     use asterisk::options::BadOptions;
     let key = match bad {
-        BadOptions::Missing(key) | BadOptions::Text(key) => (*key).to_owned(),
+        BadOptions::Missing(key) | BadOptions::Text(key) | BadOptions::Name(key) => (*key).to_owned(),
         BadOptions::Port { key, .. } | BadOptions::Template { key, .. } => (*key).to_owned(),
         BadOptions::UnknownKey(key) => key.clone(),
         BadOptions::Sip(_) => "sip".to_owned(),

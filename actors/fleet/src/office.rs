@@ -423,6 +423,13 @@ impl Control for Counter {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             };
+            // Its actor shows it as soon as it is born, which whoever wants no waiting has to wait for all the same.
+            let shown = async {
+                while board.server(&name).is_none() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            let _ = tokio::time::timeout(ANSWER_WITHIN, shown).await;
             // Still connecting after that time is an answer too.
             let _ = tokio::time::timeout(wait, looked).await;
             let view =

@@ -125,6 +125,9 @@ pub enum BadOptions {
     /// A text with characters that would break a wire, or too long.
     #[error("`{0}` takes 1 to 100 printable characters without blanks")]
     Text(&'static str),
+    /// A name with characters that no name of Asterisk needs and that would mean something to it, or to a terminal.
+    #[error("`{0}` takes 1 to 80 letters, digits, and any of - _ . @")]
+    Name(&'static str),
     /// A template that cannot work.
     #[error("`{key}`: {why}")]
     Template {
@@ -228,7 +231,7 @@ impl Options {
             return Err(BadOptions::UnknownKey(shown(unknown, 60)));
         }
         let host = required(given, "host")?;
-        let user = text(given, "user", "ifbus")?;
+        let user = name(given, "user", "ifbus")?;
         let secret = required(given, "secret")?;
         let tls = tls(given)?;
         let (ami_port, http_port) = tls.ports();
@@ -236,14 +239,14 @@ impl Options {
             0 => None,
             port => Some(Ari {
                 port,
-                user: text(given, "ari_user", &user)?,
+                user: name(given, "ari_user", &user)?,
                 secret: Secret::new(text(given, "ari_secret", &secret)?),
             }),
         };
         Ok(Self {
             port: port(given, "port", ami_port, 1)?,
             tls,
-            context: text(given, "context", "ifbus")?,
+            context: name(given, "context", "ifbus")?,
             dial_extension: Some(template(given, "dial_extension")?.unwrap_or_else(Template::extension)),
             dial_e164: template(given, "dial_e164")?,
             dial_uri: template(given, "dial_uri")?,
@@ -280,6 +283,13 @@ fn text(given: &BTreeMap<String, String>, key: &'static str, default: &str) -> R
     let Some(value) = given.get(key) else { return Ok(default.to_owned()) };
     let printable = value.bytes().all(|byte| byte > 0x20 && byte != 0x7f);
     if printable && (1..=100).contains(&value.len()) { Ok(value.clone()) } else { Err(BadOptions::Text(key)) }
+}
+
+fn name(given: &BTreeMap<String, String>, key: &'static str, default: &str) -> Result<String, BadOptions> {
+    let Some(value) = given.get(key) else { return Ok(default.to_owned()) };
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@');
+    let is_name = (1..=80).contains(&value.len()) && value.bytes().all(sound);
+    if is_name { Ok(value.clone()) } else { Err(BadOptions::Name(key)) }
 }
 
 fn port(

@@ -44,7 +44,9 @@ fn every_key_of_the_table_is_taken_and_no_other() {
 fn what_is_missing_or_wrong_is_named() {
     assert_eq!(Options::new(&BTreeMap::new()), Err(BadOptions::Missing("host")));
     assert_eq!(given(&[("secret", "two\r\nlines")]), Err(BadOptions::Text("secret")));
-    assert_eq!(given(&[("context", "")]), Err(BadOptions::Text("context")));
+    for context in ["", "a b", "ifbus,1", "${X}", "a\u{202e}b", &"x".repeat(81)] {
+        assert_eq!(given(&[("context", context)]), Err(BadOptions::Name("context")), "{context}");
+    }
     let port = BadOptions::Port { key: "port", least: 1, given: "0".to_owned() };
     assert_eq!(given(&[("port", "0")]), Err(port));
     assert_eq!(given(&[("ari_port", "0")]).expect("it means AMI alone").ari, None);
@@ -131,4 +133,23 @@ fn a_channel_is_the_address_in_its_place() {
     let long = "x".repeat(200);
     let template = format!("PJSIP/{{n}}@{}", "t".repeat(CHANNEL_MAX - 200));
     assert_eq!(channel(&template, &long), None);
+}
+
+#[test]
+fn a_secret_that_is_given_as_a_setting_is_refused_because_settings_are_kept_in_the_open() {
+    use crate::settings::{BadSetting, Settings, check};
+    for key in ["secret", "ari_secret"] {
+        let mut settings = Settings { host: "pbx".to_owned(), ..Settings::default() };
+        settings.auth.insert("secret".to_owned(), crate::adapter::Secret::new("s3cret"));
+        settings.set.insert(key.to_owned(), "canary".to_owned());
+        let refused = check(
+            ifbus_call::Kind::Asterisk,
+            &settings,
+            super::rig::INSTANCE,
+            &"pbx".parse().expect("a name"),
+        );
+        let Err(BadSetting { key: named, why }) = refused else { panic!("{key} was taken") };
+        assert_eq!(named, format!("set.{key}"));
+        assert!(!why.contains("canary"));
+    }
 }
