@@ -16,6 +16,7 @@ mod json;
 mod injection;
 mod killed;
 mod points;
+mod listeners;
 mod process;
 mod reload;
 mod rig;
@@ -53,6 +54,7 @@ pub type Test = (&'static str, On, fn(&Target) -> Result<(), Skipped>);
 
 const THEMES: &[&[Test]] = &[
     killed::TESTS,
+    listeners::TESTS,
     words::TESTS,
     exits::TESTS,
     injection::TESTS,
