@@ -1,11 +1,14 @@
 //! Entry points for fuzzing: plain functions that take bytes and panic if a promise is broken.
 //!
 //! They run on stable Rust from the tests of this crate (`IFBUS_FUZZ_RUNS=100000000` for the long form) and from
-//! `fuzz/` under cargo-fuzz. What is promised: `crate::adapter`.
+//! `fuzz/` under cargo-fuzz. How: docs/fuzzing.md. What is promised: `crate::adapter`.
 
 mod session;
 
-use crate::wire_format::ami::{Decoder, Frame, Message};
+use std::collections::BTreeMap;
+
+use crate::asterisk::{KEYS, Options};
+use crate::wire_format::ami::{Action, Decoder, Frame, Message};
 use crate::wire_format::ari::Event;
 use crate::wire_format::sip_options::Question;
 
@@ -63,6 +66,32 @@ pub fn sip_options(data: &[u8]) {
     if question.answered_by(data).is_some() {
         let id = format!("{:032x}", question.id);
         assert!(data.windows(id.len()).any(|part| part == id.as_bytes()));
+    }
+}
+
+/// Settings: no text panics, and one that is taken can be sent as it is. The first byte names the key, the rest is the
+/// value.
+///
+/// # Panics
+/// A promise is broken.
+pub fn settings(data: &[u8]) {
+    let Some((which, value)) = data.split_first() else { return };
+    let key = KEYS[usize::from(*which) % KEYS.len()].name;
+    let value = String::from_utf8_lossy(value).into_owned();
+    let mut given = BTreeMap::from(
+        [("host", "h"), ("secret", "s")].map(|(key, value)| (key.to_owned(), value.to_owned())),
+    );
+    given.insert(key.to_owned(), value);
+    match Options::new(&given) {
+        Ok(options) => {
+            let sent = Action::new("Originate")
+                .with("Username", &options.user)
+                .with("Secret", options.secret.expose())
+                .with("Context", &options.context);
+            assert!(sent.finish().is_ok(), "a setting that was taken does not fit into a line");
+            assert!(!options.host.chars().any(char::is_control));
+        }
+        Err(refused) => assert!(!refused.to_string().chars().any(char::is_control), "shown raw: {refused:?}"),
     }
 }
 

@@ -99,6 +99,7 @@ fn asterisk_setting(bad: &asterisk::options::BadOptions) -> BadSetting {
         BadOptions::Missing(key) | BadOptions::Text(key) | BadOptions::Name(key) => (*key).to_owned(),
         BadOptions::Port { key, .. } | BadOptions::Template { key, .. } => (*key).to_owned(),
         BadOptions::UnknownKey(key) => key.clone(),
+        BadOptions::Host => "host".to_owned(),
         BadOptions::Sip(_) => "sip".to_owned(),
         BadOptions::Tls(_) => "tls".to_owned(),
     };

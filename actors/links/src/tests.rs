@@ -307,3 +307,19 @@ fn a_websocket_that_is_refused_tells_the_status() {
         assert_eq!(reports.closed().await, LinkError::Status(401));
     });
 }
+
+/// Runs this with chance of a seed each, `IFBUS_FUZZ_RUNS` times if that is set; a failing run is told by its number.
+pub(crate) fn fuzzed(short: u64, mut target: impl FnMut(&mut dyn FnMut() -> u64)) {
+    let runs = std::env::var("IFBUS_FUZZ_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(short);
+    for run in 0..runs {
+        let mut state: u64 = run;
+        // SplitMix64
+        let mut chance = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed ^ (mixed >> 27)
+        };
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| target(&mut chance)));
+        assert!(result.is_ok(), "run {run} broke a promise");
+    }
+}

@@ -68,6 +68,9 @@ fn text_or_binary(bytes: Vec<u8>) -> Message {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 /// What a frame comes to.
 enum Taken {
     Message(Vec<u8>),

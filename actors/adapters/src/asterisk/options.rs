@@ -125,6 +125,9 @@ pub enum BadOptions {
     /// A text with characters that would break a wire, or too long.
     #[error("`{0}` takes 1 to 100 printable characters without blanks")]
     Text(&'static str),
+    /// Neither a name nor an address.
+    #[error("`host` is a name or an address")]
+    Host,
     /// A name with characters that no name of Asterisk needs and that would mean something to it, or to a terminal.
     #[error("`{0}` takes 1 to 80 letters, digits, and any of - _ . @")]
     Name(&'static str),
@@ -231,6 +234,9 @@ impl Options {
             return Err(BadOptions::UnknownKey(shown(unknown, 60)));
         }
         let host = required(given, "host")?;
+        if !host.bytes().all(is_of_host) {
+            return Err(BadOptions::Host);
+        }
         let user = name(given, "user", "ifbus")?;
         let secret = required(given, "secret")?;
         let tls = tls(given)?;
@@ -328,6 +334,11 @@ fn template(given: &BTreeMap<String, String>, key: &'static str) -> Result<Optio
     parsed.map_err(|why| BadOptions::Template { key, why })
 }
 
+/// A name, an IPv4 or an IPv6 address.
+const fn is_of_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_')
+}
+
 fn sip(given: &BTreeMap<String, String>, host: &str) -> Result<Option<(String, u16)>, BadOptions> {
     let Some(value) = given.get("sip") else { return Ok(Some((host.to_owned(), 5060))) };
     if value == "off" {
@@ -336,9 +347,8 @@ fn sip(given: &BTreeMap<String, String>, host: &str) -> Result<Option<(String, u
     let bad = || BadOptions::Sip(shown(value, 60));
     let (name, port) = value.rsplit_once(':').ok_or_else(bad)?;
     let name = name.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(name);
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_');
     let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad)?;
-    if name.is_empty() || name.len() > 100 || !name.bytes().all(sound) {
+    if name.is_empty() || name.len() > 100 || !name.bytes().all(is_of_host) {
         return Err(bad());
     }
     Ok(Some((name.to_owned(), port)))

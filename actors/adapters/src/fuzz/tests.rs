@@ -87,6 +87,28 @@ fn datagrams_of_any_kind_are_survived() {
 }
 
 #[test]
+fn settings_of_any_kind_are_survived() {
+    let from: Vec<Vec<u8>> = [
+        "tls=pin:abababababababababababababababababababababababababababababababab",
+        "tls=ca:/etc/ifbus/ca.pem",
+        "dial_e164=PJSIP/{n}@trunk",
+        "sip=[2001:db8::1]:5070",
+        "port=5038",
+    ]
+    .iter()
+    .flat_map(|text| {
+        let (name, value) = text.split_once('=').expect("a pair");
+        let which = crate::asterisk::KEYS.iter().position(|key| key.name == name).expect("a key");
+        [[&[u8::try_from(which).expect("few keys")], value.as_bytes()].concat()]
+    })
+    .collect();
+    drive(20_000, |seeded| {
+        settings(&seeded.bytes(200));
+        settings(&seeded.bent(&from));
+    });
+}
+
+#[test]
 fn every_ticket_is_answered_once_whatever_the_server_does() {
     drive(20_000, |seeded| asterisk_session(&seeded.bytes(600)));
 }

@@ -287,6 +287,21 @@ fn a_websocket_asks_for_the_certificate_before_it_says_who_we_are() {
 }
 
 #[test]
+fn bytes_of_any_kind_instead_of_a_certificate_are_survived() {
+    let identity = Identity::self_signed(&["127.0.0.1"], Days::default());
+    crate::tests::fuzzed(20_000, |chance| {
+        let mut bytes: Vec<u8> = identity.der().to_vec();
+        for _ in 0..chance() % 8 {
+            let place = chance() as usize % bytes.len();
+            bytes[place] = chance() as u8;
+        }
+        // Any answer is one, as long as there is one.
+        let _ = not_after(&bytes);
+        let _ = not_after(&bytes[chance() as usize % bytes.len()..]);
+    });
+}
+
+#[test]
 fn what_is_no_certificate_has_no_end_and_does_no_harm() {
     let identity = Identity::self_signed(&["127.0.0.1"], Days { from: (2020, 1, 1), until: (2049, 12, 31) });
     let der = identity.der();
