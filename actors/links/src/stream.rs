@@ -9,7 +9,7 @@ use tokio_rustls::TlsConnector;
 use tokio_util::codec::{BytesCodec, FramedRead};
 
 use crate::outbox::Mail;
-use crate::tls::Tls;
+use crate::tls::{HANDSHAKE_WITHIN, Tls};
 use crate::{CONNECT_WITHIN, READ_BYTES, Report, Sink, link_error};
 
 /// Runs the stream to its end and says why it ended.
@@ -35,7 +35,7 @@ pub(crate) async fn run(
         return carry(id, reading, writing, mail, sink).await;
     };
     let handshake = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), stream);
-    match timeout(CONNECT_WITHIN, handshake).await {
+    match timeout(HANDSHAKE_WITHIN, handshake).await {
         Ok(Ok(stream)) => {
             if let Some(certificate) = tls.certificate() {
                 sink(Report::Certificate(id, certificate));

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ifbus_adapters::adapter::LinkError;
 use ifbus_adapters::{Fingerprint, Trust};
@@ -25,6 +26,9 @@ use crate::network::Certificate;
 use verifier::Verifier;
 
 pub use validity::not_after;
+
+/// How long a handshake may take. Less than an adapter gives a login, so that whoever waits for clear text is told as that.
+pub(crate) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(3);
 
 /// The fingerprints of servers whose certificate was trusted when it was first seen.
 pub trait Pins: std::fmt::Debug + Send + Sync {

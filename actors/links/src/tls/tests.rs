@@ -214,6 +214,20 @@ fn clear_text_at_a_port_where_tls_is_expected_is_told_as_that() {
 }
 
 #[test]
+fn a_peer_that_is_silent_in_the_handshake_is_told_as_that() {
+    run(async {
+        let (listener, port) = listener().await;
+        let reports = Reports::default();
+        let trust = Trust::Pinned(Fingerprint([0; 32]));
+        let endpoint = Endpoint::Tcp { host: "127.0.0.1".into(), port, tls: Some(trust) };
+        let _link = Sockets::default().open(ID, endpoint, reports.sink());
+        let _peer = listener.accept().await.unwrap();
+        let why = reports.closed().await;
+        assert!(why.to_string().starts_with("the peer does not answer in TLS"), "{why}");
+    });
+}
+
+#[test]
 fn clear_text_to_a_port_with_tls_ends_the_link() {
     run(async {
         let place = place(&Identity::self_signed(&["127.0.0.1"], Days::default())).await;
