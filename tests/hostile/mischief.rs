@@ -127,6 +127,9 @@ pub async fn life_goes_on_beside(world: &World<'_>, bad: &str, good: &str) {
             .until("the call on the bad one goes somewhere", |world| world.status(asked.id) != Status::Queued)
             .await;
     }
+    // Whoever wants to know how it stands is told something.
+    let report = world.fleet.control.test_server(bad.parse().unwrap()).await.expect("a test is answered");
+    assert!(!report.findings.is_empty());
     world.hang_up(placed).await;
 }
 

@@ -46,6 +46,7 @@ impl Default for Days {
 #[derive(Debug)]
 pub struct Authority {
     pem: String,
+    own: Identity,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -59,14 +60,21 @@ impl Authority {
         let key = KeyPair::generate().expect("a key can be made");
         let mut asked = CertificateParams::default();
         asked.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = asked.self_signed(&key).expect("a key signs its own certificate").pem();
-        Self { pem, issuer: Issuer::new(asked, key) }
+        let signed = asked.self_signed(&key).expect("a key signs its own certificate");
+        let own = Identity { der: signed.der().to_vec(), key: key.serialize_der() };
+        Self { pem: signed.pem(), own, issuer: Issuer::new(asked, key) }
     }
 
     /// Its certificate, as an operator keeps it in a file.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// Its own certificate, shown as a server's: what `openssl req -x509` makes of a server.
+    #[must_use]
+    pub fn own(&self) -> Identity {
+        self.own.clone()
     }
 
     /// Signs a certificate for these names and addresses.

@@ -117,6 +117,10 @@ fn an_authority_vouches_for_nobody_else_and_for_nothing_that_expired() {
             (authority.sign(&["pbx.example"], Days::default()), "certificate is not made out to 127.0.0.1"),
             (Authority::new().sign(&here, Days::default()), "certificate is not signed by an authority of"),
             (Identity::self_signed(&here, Days::default()), "if it is signed by itself: tls=pin"),
+            (
+                authority.own(),
+                "certificate is an authority's own and not a server's; it signed itself: tls=pin",
+            ),
         ] {
             let place = place(&identity).await;
             let refused = place.open(&sockets, "127.0.0.1", &trust).await.unwrap_err();

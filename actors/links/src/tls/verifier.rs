@@ -104,6 +104,10 @@ impl Verifier {
                     "certificate is not signed by an authority of {file}; if it is signed by itself: tls=pin"
                 )
             }
+            // `openssl req -x509` makes authorities of servers; the verifier below us calls it so in no other way
+            other if other.to_string().contains("CaUsedAsEndEntity") => {
+                "certificate is an authority's own and not a server's; it signed itself: tls=pin".to_owned()
+            }
             other => format!("certificate refused: {other}; if it is signed by itself: tls=pin"),
         }
     }
