@@ -74,6 +74,9 @@ pub enum ServeError {
     /// The settings of a server are refused by its kind.
     #[error("the server {0}: {1}")]
     Setting(ifbus_call::ServerName, ifbus_adapters::BadSetting),
+    /// Two names for one server.
+    #[error("{0} and {1} are the same server: one host and port has one name")]
+    Twice(ifbus_call::ServerName, ifbus_call::ServerName),
     /// Another one runs with the same folders.
     #[error("an orchestrator runs here already{0}; nothing was started")]
     Running(String),

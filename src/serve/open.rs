@@ -116,6 +116,9 @@ pub(super) fn open(
     for spec in &servers {
         drop(check(spec, instance).map_err(|bad| ServeError::Setting(spec.name.clone(), bad))?);
     }
+    if let Some((one, other)) = twice(&servers) {
+        return Err(ServeError::Twice(one, other));
+    }
     let boot = format!("{:08x}", rand::random::<u32>());
     // One that is not there yet may be there at a reload.
     let file = (!options.simulated).then(|| file.unwrap_or_else(|| paths.config.clone()));
@@ -220,6 +223,14 @@ fn only_one(paths: &Paths) -> Result<File, ServeError> {
         }
         Err(TryLockError::Error(error)) => Err(system(error)),
     }
+}
+
+/// Two names for one server, if there are any.
+pub(super) fn twice(servers: &[ServerSpec]) -> Option<(ServerName, ServerName)> {
+    servers.iter().enumerate().find_map(|(n, one)| {
+        let other = servers[n + 1..].iter().find(|other| one.is_at(other))?;
+        Some((one.name.clone(), other.name.clone()))
+    })
 }
 
 pub(super) fn check(

@@ -148,6 +148,10 @@ impl Reloader {
                 wrong(&format!("{}: the server {}: {bad}", self.file.display(), spec.name))
             })?);
         }
+        if let Some((one, other)) = super::open::twice(&servers) {
+            let twice = super::ServeError::Twice(one, other);
+            return Err(wrong(&format!("{}: {twice}", self.file.display())));
+        }
         self.clash(&config).map_err(|error| wrong(&error))?;
         Ok(Checked { config, servers: servers.into_iter().map(|spec| (spec.name.clone(), spec)).collect() })
     }

@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 
 use ifbus_doubles::asterisk::{Options, Profile};
 use ifbus_doubles::phone::Phones;
+use ifbus_doubles::socket::{AsteriskServer, Bind};
 use serde_json::{Value, json};
 
 use crate::process::{self, Ran};
-use crate::rig::{Rig, write};
+use crate::rig::{Rig, words_of, write};
 use crate::target::Target;
 use crate::{On, Skipped, Test};
 
@@ -58,9 +59,18 @@ fn is_clean(what: &str, text: &str) {
 }
 
 fn rig() -> Rig {
+    Rig::with_double(options())
+}
+
+fn options() -> Options {
     let mut options = Options::new(Profile::V22);
     options.users.get_mut("ifbus").expect("the laboratory's user").secret = CANARY.to_owned();
-    Rig::with_double(options)
+    options
+}
+
+/// Another server: one host and port has one name.
+fn another() -> AsteriskServer {
+    AsteriskServer::start(Bind::default(), options()).expect("loopback has ports")
 }
 
 /// Runs a command as chatty as it can be, and looks at what it says.
@@ -92,16 +102,16 @@ fn given_at_add(_: &Target) -> Result<(), Skipped> {
         ("by-file", "file:given", None, ""),
         ("by-stdin", "-", None, CANARY),
     ];
-    let only_ami = |name: &str, auth: &str| {
-        rig.add_words(name, auth).replace(&format!("ari_port={}", rig.ari), "ari_port=0")
-    };
-    for (name, secret, variable, input) in ways {
+    let others: Vec<AsteriskServer> = ways.iter().map(|_| another()).collect();
+    let only_ami =
+        |name: &str, auth: &str, on: &AsteriskServer| words_of(name, on.ami(), 0, auth) + " --set sip=off";
+    for ((name, secret, variable, input), other) in ways.into_iter().zip(&others) {
         let auth = format!("user=ifbus,secret={secret}");
         // The event stream, whose requests carry the secret in another form, is for one of them only.
-        let words = if name == "by-env" { rig.add_words(name, &auth) } else { only_ami(name, &auth) };
+        let words = if name == "by-env" { rig.add_words(name, &auth) } else { only_ami(name, &auth, other) };
         clean(&rig, &words, variable, input).ends(0);
     }
-    clean(&rig, &only_ami("wrong", &format!("user=ifbus,secret={WRONG}")), None, "").ends(1);
+    clean(&rig, &only_ami("wrong", &format!("user=ifbus,secret={WRONG}"), &others[0]), None, "").ends(1);
     clean(&rig, "test sip wrong", None, "").ends(1);
     use_everything(&rig);
     nothing_leaks(&rig);
@@ -129,11 +139,12 @@ fn given_at_add(_: &Target) -> Result<(), Skipped> {
 fn of_the_configuration(_: &Target) -> Result<(), Skipped> {
     let rig = rig();
     write(&rig.folder.join("given"), CANARY);
+    let other = another();
     let server = |name: &str, secret: &str, ari: u16| {
+        let port = if ari == 0 { other.ami().port() } else { rig.ami.port() };
         format!(
-            "[servers.{name}]\nkind = \"asterisk\"\nhost = \"127.0.0.1\"\nport = {}\n\
-             auth = {{ user = \"ifbus\", secret = \"{secret}\" }}\nset = {{ ari_port = {ari}, sip = \"off\" }}\n",
-            rig.ami.port()
+            "[servers.{name}]\nkind = \"asterisk\"\nhost = \"127.0.0.1\"\nport = {port}\n\
+             auth = {{ user = \"ifbus\", secret = \"{secret}\" }}\nset = {{ ari_port = {ari}, sip = \"off\" }}\n"
         )
     };
     let (by_env, by_file) = (server("by-env", "env:PBX_SECRET", rig.ari), server("by-file", "file:given", 0));

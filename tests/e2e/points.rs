@@ -21,6 +21,7 @@ pub const TESTS: &[Test] = &[
     ("point_12_a_test_of_a_black_hole_ends_and_names_what_to_do", On::OneDouble, black_hole),
     ("point_12_a_test_changes_nothing_on_the_server", On::OneDouble, changes_nothing),
     ("point_17_completion_offers_live_names_and_endings", On::OneDouble, completion),
+    ("a_second_name_for_one_server_is_refused", On::OneDouble, second_name),
     ("point_18_a_dead_server_is_shown_with_reason_and_next_try", On::OneDouble, dead_server),
     ("point_22_a_503_lists_every_server_once_with_its_reason", On::OneDouble, skipped),
     ("point_25_each_call_ends_once_whatever_the_server_does", On::OneDouble, ends_once),
@@ -222,6 +223,30 @@ fn completion(_: &Target) -> Result<(), Skipped> {
         }
     }
     rig.ifbus(&format!("hangup sip call_id={id}")).ends(0);
+    Ok(())
+}
+
+fn second_name(_: &Target) -> Result<(), Skipped> {
+    let rig = Rig::simple();
+    rig.add();
+    let auth = format!("user=ifbus,secret={SECRET}");
+    let refused = rig.ifbus(&rig.add_words("pbx2", &auth)).ends(1);
+    assert!(refused.err.contains("is pbx1 already; nothing was added"), "{refused:#?}");
+    let id = rig.talk("1001", "1002");
+    rig.ifbus(&format!("hangup sip call_id={id}")).ends(0);
+    rig.ifbus("remove sip pbx1").ends(0);
+    rig.ifbus(&rig.add_words("pbx2", &auth)).ends(0);
+    // In a file it stops the start.
+    rig.ifbus("stop").ends(0);
+    let server = |name: &str| {
+        format!(
+            "[servers.{name}]\nkind = \"asterisk\"\nhost = \"H\"\nauth = {{ user = \"x\", secret = \"file:token\" }}\n"
+        )
+    };
+    crate::rig::write(&rig.folder.join("token"), "x");
+    rig.configure(&(server("a") + &server("b").replace("\"H\"", "\"h\"\nport = 5038")));
+    let refused = rig.ifbus("list sip").ends(1);
+    assert!(refused.err.contains("a and b are the same server"), "{refused:#?}");
     Ok(())
 }
 

@@ -127,6 +127,18 @@ impl ServerSpec {
     pub const CAPACITY: u32 = 500;
     /// New calls a second on a server nobody said anything about: half of where a small machine begins to slow down.
     pub const CPS: f64 = 50.0;
+
+    /// Whether both are one server: the same management port of the same host, as they are written. Two names on one
+    /// server would fight over its event stream and its calls.
+    #[must_use]
+    pub fn is_at(&self, other: &Self) -> bool {
+        let at = |spec: &Self| {
+            let port =
+                spec.settings.port.unwrap_or_else(|| ifbus_adapters::settings::default_port(spec.kind));
+            (spec.settings.host.to_ascii_lowercase(), port)
+        };
+        at(self) == at(other)
+    }
 }
 
 /// The fleet, as surfaces hold it. Cheap to clone.

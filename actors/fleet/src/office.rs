@@ -238,6 +238,17 @@ impl On<Add> for Office {
         // Checked before anything is changed.
         (self.check)(&spec, self.shared.instance).map_err(|bad| bad_setting(&bad))?;
         let name = spec.name.clone();
+        if let Some(same) =
+            self.lock().values().find(|other| other.spec.name != name && other.spec.is_at(&spec))
+        {
+            let detail = format!(
+                "{name}: the server at this host and port is {} already; nothing was added",
+                same.spec.name
+            );
+            return Err(Problem::new(Code::SameServer, detail)
+                .about("host")
+                .suggest(format!("ifbus show server {}", same.spec.name)));
+        }
         let before = self.lock().get(&name).cloned();
         if let Some(before) = &before {
             if before.spec.origin == Origin::Config && spec.origin == Origin::Cli {

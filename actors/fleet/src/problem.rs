@@ -47,6 +47,8 @@ pub enum Code {
     ReadOnlyServer,
     /// The server carries calls.
     ServerHasCalls,
+    /// The server at this address has another name already.
+    SameServer,
     /// The configuration file is not right, or there is none.
     BadConfiguration,
     /// More new calls a second than allowed.
@@ -69,7 +71,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, each with its page in the documentation.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::InvalidRequest,
         Self::Unauthenticated,
         Self::MissingScope,
@@ -88,6 +90,7 @@ impl Code {
         Self::OutcomeUnknown,
         Self::ReadOnlyServer,
         Self::ServerHasCalls,
+        Self::SameServer,
         Self::BadConfiguration,
         Self::CpsExceeded,
         Self::ServerRefused,
@@ -167,6 +170,7 @@ impl Code {
                 ("read_only_server", 409, 1, "the server comes from the configuration file")
             }
             Self::ServerHasCalls => ("server_has_calls", 409, 1, "the server carries calls"),
+            Self::SameServer => ("same_server", 409, 1, "this server has another name already"),
             Self::BadConfiguration => ("bad_configuration", 422, 1, "the configuration file is not right"),
             Self::CpsExceeded => ("cps_exceeded", 429, 1, "more new calls a second than allowed"),
             Self::ServerRefused => ("server_refused", 502, 1, "the server refused"),
