@@ -8,6 +8,7 @@
 //! knows.
 
 pub mod feed;
+mod lately;
 mod of_process;
 mod of_server;
 mod series;
@@ -147,6 +148,7 @@ pub struct Metrics {
     store_write: Histogram,
     stream_dropped: Counter,
     requests: Histograms<Request>,
+    pub(crate) lately: lately::Lately,
 }
 
 impl Metrics {
@@ -155,6 +157,7 @@ impl Metrics {
     pub fn new(board: Arc<Board>, version: &str) -> Arc<Self> {
         let mut registry = Registry::default();
         let metrics = Self {
+            lately: lately::Lately::default(),
             attempts: Series::new(Counter::default),
             attempt_ends: Series::new(Counter::default),
             calls: Family::default(),
@@ -339,6 +342,7 @@ impl Metrics {
     }
 
     fn keep_servers(&self, present: &BTreeSet<String>) {
+        self.lately.keep(present);
         self.attempts.keep(present);
         self.attempt_ends.keep(present);
         self.post_dial_delay.keep(present);

@@ -178,6 +178,7 @@ pub fn server(name: &str, state: ServerState, calls: u32) -> ServerView {
         capacity: 200,
         cps_max: 50.0,
         load: ifbus_call::Load::default(),
+        figures: Default::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: Vec::new(),
         certificates: Vec::new(),

@@ -333,7 +333,10 @@ fn lists_are_tabs_with_a_header_and_under_json_the_body_itself() {
     let answer = body.clone();
     let fake = Fake::new(move |_| Reply::Json(200, answer.clone()));
     let ended = run(&fake, "list sip");
-    assert_eq!(ended.out, "NAME\tKIND\tSTATE\tCALLS\tCAP\tLINK\tNOTE\npbx1\tasterisk\tup\t42\t200\t–\t\n");
+    assert_eq!(
+        ended.out,
+        "NAME\tKIND\tSTATE\tCALLS\tCAP\tCPS\tASR 5m\tPDD p95\tLINK\tNOTE\npbx1\tasterisk\tup\t42\t200\t0.0\t–\t–\t–\t\n"
+    );
     assert_eq!(run(&fake, "list sip --json").out, format!("{body}\n"));
 
     let fake = Fake::new(|_| list([fake::ended(Status::Busy, Cause::Busy)]));

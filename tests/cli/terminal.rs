@@ -77,7 +77,7 @@ fn tables_are_aligned_coloured_and_summed_up() {
     let expected = "NAME  KIND      STATE   CALLS  CAP  LINK  NOTE\n\
                     pbx1  asterisk  \x1b[32m● up\x1b[0m       42  200  –\n\
                     old   asterisk  \x1b[31m× down\x1b[0m      0  200  –     management: login refused\n\
-                    1 up, 1 down. 42 calls. as of 10:52:07\n";
+                    1 up, 1 down. 42 calls, 0.0 CPS. as of 10:52:07\n";
     assert_eq!((code, text.as_str()), (0, expected));
     let (_, calls) = shown(&home, "calls", "");
     assert!(calls.contains("\nK5DQ2M  \x1b[32min-progress\x1b[0m  1001  1002  pbx1    00:01\n"), "{calls:?}");

@@ -22,6 +22,7 @@ pub const TESTS: &[Test] = &[
     ("point_12_a_test_changes_nothing_on_the_server", On::OneDouble, changes_nothing),
     ("point_17_completion_offers_live_names_and_endings", On::OneDouble, completion),
     ("a_second_name_for_one_server_is_refused", On::OneDouble, second_name),
+    ("point_28_list_shows_how_calls_went_and_nothing_without_calls", On::OneDouble, figures),
     ("point_18_a_dead_server_is_shown_with_reason_and_next_try", On::OneDouble, dead_server),
     ("point_22_a_503_lists_every_server_once_with_its_reason", On::OneDouble, skipped),
     ("point_25_each_call_ends_once_whatever_the_server_does", On::OneDouble, ends_once),
@@ -247,6 +248,25 @@ fn second_name(_: &Target) -> Result<(), Skipped> {
     rig.configure(&(server("a") + &server("b").replace("\"H\"", "\"h\"\nport = 5038")));
     let refused = rig.ifbus("list sip").ends(1);
     assert!(refused.err.contains("a and b are the same server"), "{refused:#?}");
+    Ok(())
+}
+
+fn figures(_: &Target) -> Result<(), Skipped> {
+    let rig = Rig::simple();
+    rig.add();
+    let row = |rig: &Rig| {
+        let listed = rig.ifbus("list sip").ends(0).out;
+        listed.lines().find(|line| line.starts_with("pbx1\t")).expect("it is listed").to_owned()
+    };
+    assert!(row(&rig).contains("\t0.0\t–\t–\t"), "no call, no figure: {}", row(&rig));
+    rig.plan("1002", Plan::busy());
+    for _ in 0..3 {
+        rig.ifbus("call sip from=1001 to=1002").ends(1);
+    }
+    let id = rig.talk("1001", "1003");
+    rig.ifbus(&format!("hangup sip call_id={id}")).ends(0);
+    rig.until("they are counted", |rig| row(rig).contains("\t25 % (4)\t"));
+    assert!(row(&rig).contains(" s\t"), "the delay: {}", row(&rig));
     Ok(())
 }
 

@@ -133,8 +133,7 @@ impl ServerSpec {
     #[must_use]
     pub fn is_at(&self, other: &Self) -> bool {
         let at = |spec: &Self| {
-            let port =
-                spec.settings.port.unwrap_or_else(|| ifbus_adapters::settings::default_port(spec.kind));
+            let port = ifbus_adapters::settings::port_of(spec.kind, &spec.settings);
             (spec.settings.host.to_ascii_lowercase(), port)
         };
         at(self) == at(other)

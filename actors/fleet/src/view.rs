@@ -414,6 +414,9 @@ pub struct ServerView {
     /// How busy the server itself says it is, as last asked.
     #[schema(value_type = Object)]
     pub load: Load,
+    /// How calls went lately; zeroes until a surface that counts has filled it in.
+    #[serde(default)]
+    pub figures: FiguresView,
     /// The life of the links.
     pub link: LinkView,
     /// What the operator should know.
@@ -445,6 +448,19 @@ pub struct DrainView {
     /// What it does with calls from its telephones and trunks; absent until it was told and has answered.
     #[schema(value_type = Option<Object>)]
     pub inbound: Option<Inbound>,
+}
+
+/// How calls went lately on a server.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct FiguresView {
+    /// Attempts a second, over the last 10 s.
+    pub cps: f64,
+    /// Attempts that ended in the last 5 min: what the ratio stands on.
+    pub ended_5min: u32,
+    /// The answered ones among them, from 0 to 1; absent if none ended.
+    pub asr_5min: Option<f64>,
+    /// From dialing the second party to its ring, the 95th percentile of the last 5 min, in seconds; absent if none rang.
+    pub pdd_p95_s: Option<f64>,
 }
 
 /// The life of the links to a server.

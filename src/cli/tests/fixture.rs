@@ -89,6 +89,7 @@ pub(super) fn server(name: &str, state: ServerState) -> ServerView {
         capacity: 200,
         cps_max: 50.0,
         load: ifbus_call::Load::default(),
+        figures: Default::default(),
         link: LinkView { epoch: 1, up_since: (state != ServerState::Down).then(|| before(3 * 86_400)) },
         warnings: Vec::new(),
         certificates: Vec::new(),

@@ -1,5 +1,5 @@
 use ifbus_call::Cause;
-use ifbus_fleet::view::{AttemptView, ServerState, Status};
+use ifbus_fleet::view::{AttemptView, FiguresView, ServerState, Status};
 use unicode_width::UnicodeWidthStr;
 
 use super::fixture::{call, end, now, pipe, plain, server, terminal};
@@ -10,13 +10,13 @@ fn servers(screen: &Screen) -> Vec<String> {
     let mut warned = server("kam-edge-of-the-far-north-with-a-long-na", ServerState::Degraded);
     warned.interfaces[0].up = false;
     let servers = [server("pbx1", ServerState::Up), server("old-pbx", ServerState::Down), warned];
-    list::table(&servers, now(), screen.is_terminal()).lines(screen)
+    list::table(&servers, now(), screen).lines(screen)
 }
 
 #[test]
 fn servers_on_a_terminal() {
     let some = [server("pbx1", ServerState::Up), server("old-pbx", ServerState::Down)];
-    let lines = list::table(&some, now(), true).lines(&plain(100));
+    let lines = list::table(&some, now(), &plain(99)).lines(&plain(99));
     let expected = [
         "NAME     KIND      STATE   CALLS  CAP  LINK  NOTE",
         "pbx1     asterisk  ● up       42  200  3 d",
@@ -44,7 +44,7 @@ fn point_16_no_line_is_wider_than_the_terminal_and_name_and_state_are_whole() {
 #[test]
 fn the_last_column_is_cut_first() {
     let some = [server("pbx1", ServerState::Up), server("old-pbx", ServerState::Down)];
-    let lines = list::table(&some, now(), true).lines(&plain(60));
+    let lines = list::table(&some, now(), &plain(60)).lines(&plain(60));
     assert_eq!(lines[2], "old-pbx  asterisk  × down     42  200  –     management: lo…");
 }
 
@@ -67,8 +67,11 @@ fn colour_changes_no_column() {
 #[test]
 fn a_program_gets_tabs_a_header_and_everything() {
     let lines = servers(&pipe());
-    assert_eq!(lines[0], "NAME\tKIND\tSTATE\tCALLS\tCAP\tLINK\tNOTE");
-    assert_eq!(lines[2], "old-pbx\tasterisk\tdown\t42\t200\t–\tmanagement: login refused; next try in 8 s");
+    assert_eq!(lines[0], "NAME\tKIND\tSTATE\tCALLS\tCAP\tCPS\tASR 5m\tPDD p95\tLINK\tNOTE");
+    assert_eq!(
+        lines[2],
+        "old-pbx\tasterisk\tdown\t42\t200\t0.0\t–\t–\t–\tmanagement: login refused; next try in 8 s"
+    );
 }
 
 #[test]
@@ -106,4 +109,18 @@ fn point_16_calls_on_a_terminal_and_in_a_pipe() {
             );
         }
     }
+}
+
+#[test]
+fn a_wide_terminal_shows_how_calls_went_with_the_sample() {
+    let mut busy = server("pbx1", ServerState::Up);
+    busy.figures = FiguresView { cps: 1.4, ended_5min: 412, asr_5min: Some(0.6117), pdd_p95_s: Some(0.94) };
+    let servers = [busy, server("old-pbx", ServerState::Down)];
+    let lines = list::table(&servers, now(), &plain(120)).lines(&plain(120));
+    let expected = [
+        "NAME     KIND      STATE   CALLS  CAP  CPS  ASR 5m      PDD p95  LINK  NOTE",
+        "pbx1     asterisk  ● up       42  200  1.4  61 % (412)  0.9 s    3 d",
+        "old-pbx  asterisk  × down     42  200  0.0  –           –        –     management: login refused; next try in 8 s",
+    ];
+    assert_eq!(lines, expected);
 }

@@ -45,7 +45,7 @@ pub(super) async fn add(api: Data<Api>, request: HttpRequest, payload: Payload) 
     let location = format!("/v1/servers/{}", spec.name);
     let server = api.answer(api.fleet.control.add_server(spec, within), within + ANSWER_WITHIN).await?;
     let mut answer = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
-    Ok(answer.insert_header((header::LOCATION, location)).json(server))
+    Ok(answer.insert_header((header::LOCATION, location)).json(api.metrics.lately.onto(&server)))
 }
 
 fn spec(asked: ServerBody) -> Result<ServerSpec, Problem> {
@@ -116,7 +116,9 @@ fn check_values<'a>(field: &str, values: impl Iterator<Item = (&'a String, &'a s
 )]
 pub(super) async fn list(api: Data<Api>, request: HttpRequest) -> Answer {
     no_query(&request)?;
-    Ok(HttpResponse::Ok().json(ListBody::new(api.fleet.board.servers(), None)))
+    let servers = api.fleet.board.servers();
+    let servers: Vec<ServerView> = servers.iter().map(|server| api.metrics.lately.onto(server)).collect();
+    Ok(HttpResponse::Ok().json(ListBody::new(servers, None)))
 }
 
 /// Shows one server.
@@ -129,7 +131,8 @@ pub(super) async fn list(api: Data<Api>, request: HttpRequest) -> Answer {
 )]
 pub(super) async fn show(api: Data<Api>, name: Path<String>) -> Answer {
     let name = known_server(&api.fleet.board, &name)?;
-    Ok(HttpResponse::Ok().json(api.fleet.board.server(&name)))
+    let server = api.fleet.board.server(&name);
+    Ok(HttpResponse::Ok().json(server.map(|server| api.metrics.lately.onto(&server))))
 }
 
 /// How to remove a server.

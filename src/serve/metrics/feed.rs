@@ -163,6 +163,7 @@ impl Feed {
             };
             if let Some(of) = labels(attempt) {
                 self.metrics.attempts.get(&of).inc();
+                self.metrics.lately.begun(&of.server, attempt.at);
             }
         }
         for (index, attempt) in call.attempts.iter().enumerate().skip(counted.attempt_ends) {
@@ -173,6 +174,7 @@ impl Feed {
             if index + 1 < call.attempts.len() {
                 self.metrics.retries.get(&ServerCause { server: server.clone(), cause }).inc();
             }
+            self.metrics.lately.ended(&server, end.class == Cause::Answered, now);
             self.metrics.attempt_ends.get(&ServerKindCause { server, kind, cause }).inc();
         }
         let of = call.attempts.last().and_then(labels);
@@ -202,6 +204,7 @@ fn time_attempt(metrics: &Metrics, counted: &mut Counted, call: &CallView, of: &
     if !counted.rang && (answered || stage(Role::B) == Some("ringing")) {
         counted.rang = true;
         metrics.post_dial_delay.get(of).observe(seconds);
+        metrics.lately.rang(&of.server, seconds, now);
     }
     if !counted.answered && answered {
         counted.answered = true;

@@ -402,6 +402,7 @@ fn server(called: &str) -> ServerView {
         capacity: 500,
         cps_max: 50.0,
         load: Default::default(),
+        figures: Default::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: Vec::new(),
         certificates: Vec::new(),

@@ -27,6 +27,7 @@ fn server(name: &str, state: ServerState, calls: u32, capacity: u32) -> Arc<Serv
         capacity,
         cps_max: 50.0,
         load: Default::default(),
+        figures: Default::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: vec![],
         certificates: vec![],

@@ -351,6 +351,7 @@ impl Server {
             capacity: self.spec.capacity,
             cps_max: self.spec.cps,
             load: self.load,
+            figures: Default::default(),
             link: LinkView { epoch: self.epoch.0, up_since },
             warnings: self
                 .warnings

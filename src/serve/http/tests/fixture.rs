@@ -302,6 +302,7 @@ pub(super) fn server(called: &str, state: ServerState) -> ServerView {
         capacity: 500,
         cps_max: 50.0,
         load: Default::default(),
+        figures: Default::default(),
         link: LinkView { epoch: 1, up_since: None },
         warnings: Vec::new(),
         certificates: Vec::new(),
