@@ -11,6 +11,7 @@ pub mod file;
 pub mod kept;
 pub mod known;
 mod mask;
+pub mod orchestrators;
 pub mod paths;
 pub mod private;
 pub mod schema;

@@ -60,6 +60,12 @@ impl Paths {
         Ok(Self { config, data, runtime })
     }
 
+    /// Other orchestrators by name, beside the configuration; need not exist.
+    #[must_use]
+    pub fn orchestrators(&self) -> PathBuf {
+        self.config.with_file_name("orchestrators.toml")
+    }
+
     /// The token of this installation.
     #[must_use]
     pub fn token(&self) -> PathBuf {

@@ -40,6 +40,7 @@ impl Base {
             failure
                 .with("as in: --on http://127.0.0.1:7070")
                 .with("on another machine: ssh -L 7070:127.0.0.1:7070 HOST")
+                .with("by a name: a section of orchestrators.toml, see ifbus help environment")
         };
         let rest = text.strip_prefix("http://").ok_or_else(wrong)?.trim_end_matches('/');
         let (host, port) = match rest.rsplit_once(':') {

@@ -7,13 +7,12 @@ use ifbus_config::{BadConfig, Config, Paths, file, schema};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use serde_json::{Map, json};
 
-use super::client::{Base, Client};
 use super::errors::{Exit, Failure};
 use super::grammar::ConfigCommand;
 use super::render::{clean, count};
 use super::screen::Screen;
 use super::table::{Cell, Column, Table};
-use super::{background, block_on, session};
+use super::{block_on, session};
 
 /// The examples that come with ifbus; each is loaded by a test.
 const EXAMPLES: [(&str, &str); 2] = [
@@ -34,19 +33,11 @@ pub fn run(screen: &Screen, on: Option<&str>, command: &ConfigCommand) -> Result
 
 /// Has the orchestrator read its file again. None is started for it: a start reads the file anyway.
 async fn reload(screen: &Screen, on: Option<&str>) -> Result<(), Failure> {
-    let base = match session::named(on)? {
-        Some(base) => base,
-        None => match background::running(&session::paths()?).await {
-            Some(running) => Base::of(running.address),
-            None => {
-                let failure = Failure::unreachable(
-                    "no orchestrator runs here; the next one reads the file at its start",
-                );
-                return Err(failure.suggest("ifbus config check"));
-            }
-        },
+    let Some(client) = session::existing(on).await? else {
+        let failure =
+            Failure::unreachable("no orchestrator runs here; the next one reads the file at its start");
+        return Err(failure.suggest("ifbus config check"));
     };
-    let client = Client::new(base, session::token()?);
     let body = json!({});
     let asked = client.post("/v1/config/reload", &body, None);
     let answer = screen.wait("reading the configuration again", asked).await?;

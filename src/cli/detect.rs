@@ -77,7 +77,7 @@ pub fn silent(found: &DetectionBody) -> Failure {
         0 => "nothing answers".to_owned(),
         n => format!("{} said something that is of no kind ifbus knows", count(n, "port")),
     };
-    let failure = Failure::unreachable(format!("{}: {said}", found.host));
+    let failure = Failure::nothing_detected(format!("{}: {said}", found.host));
     failure
         .with(format!("asked, without a login: {}", found.asked.join(", ")))
         .with("name the kind if you know it: ifbus add sip NAME asterisk --host HOST")

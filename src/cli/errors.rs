@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use ifbus::serve::http::problems;
 use ifbus_fleet::problem::{Code, Skipped};
 
 use super::render::clean;
@@ -94,11 +95,13 @@ pub struct Failure {
 impl Failure {
     /// A failure on this side.
     fn new(code: &str, title: &str, exit: Exit, detail: impl Into<String>) -> Self {
+        debug_assert!(code == "said" || problems::page(code).is_some(), "{code} has a page");
         let problem = Problem {
             kind: format!("urn:ifbus:problem:{}", code.replace('_', "-")),
             title: title.to_owned(),
             detail: detail.into(),
             code: code.to_owned(),
+            more: Map::from_iter([("help".to_owned(), Value::from(format!("/problems/{code}")))]),
             exit: exit as u8,
             ..Problem::default()
         };
@@ -113,6 +116,16 @@ impl Failure {
     /// No call has this id.
     pub fn unknown_call(detail: impl Into<String>) -> Self {
         Self::new(Code::UnknownCall.as_str(), Code::UnknownCall.title(), Exit::Unknown, detail)
+    }
+
+    /// No orchestrator has this name.
+    pub fn unknown_orchestrator(detail: impl Into<String>) -> Self {
+        Self::new("unknown_orchestrator", "no orchestrator has this name", Exit::Unknown, detail)
+    }
+
+    /// A host said nothing that is known.
+    pub fn nothing_detected(detail: impl Into<String>) -> Self {
+        Self::new("nothing_detected", "the host is of no kind that is known", Exit::Unreachable, detail)
     }
 
     /// No orchestrator answers.

@@ -23,8 +23,8 @@ pub struct Cli {
     /// No colour, also on a terminal
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// Ask this orchestrator and start none (http://HOST:PORT, on this machine)
-    #[arg(long, global = true, value_name = "URL")]
+    /// Ask this orchestrator and start none: http://HOST:PORT on this machine, or a name of orchestrators.toml
+    #[arg(long, global = true, value_name = "URL|NAME")]
     pub on: Option<String>,
     /// What to do
     #[command(subcommand)]
@@ -126,6 +126,12 @@ pub enum Here {
     Help {
         /// The topic or command
         topic: Vec<String>,
+    },
+    /// Write the manual pages, one for each command
+    Man {
+        /// The folder; made if it is not there
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
     },
     /// Print the completion script of a shell
     Completion {

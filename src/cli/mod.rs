@@ -23,6 +23,7 @@ mod hangup;
 mod help;
 mod hold;
 mod list;
+mod man;
 mod matrix;
 mod mute;
 mod prompt;
@@ -94,6 +95,7 @@ fn dispatch(cli: Cli, screen: &Screen) -> Result<(), Failure> {
             Here::Serve(args) => serve::run(screen, args),
             Here::Stop => block_on(stop::run(screen, on)),
             Here::Matrix(args) => matrix::run(screen, &args),
+            Here::Man { folder } => man::run(screen, &folder),
             Here::Demo => block_on(demo::run(screen)),
             Here::Config { command } => config::run(screen, on, &command),
             Here::Version => block_on(version::run(screen, on)),

@@ -3,8 +3,6 @@
 use ifbus::serve::http::body::SummaryBody;
 use serde_json::json;
 
-use super::background;
-use super::client::{Base, Client};
 use super::errors::Failure;
 use super::screen::{Colour, Screen};
 use super::session;
@@ -14,14 +12,9 @@ const OURS: &str = env!("CARGO_PKG_VERSION");
 
 /// Prints them.
 pub async fn run(screen: &Screen, on: Option<&str>) -> Result<(), Failure> {
-    let base = match session::named(on)? {
-        Some(base) => Some(base),
-        None => background::running(&session::paths()?).await.map(|running| Base::of(running.address)),
-    };
-    let theirs = match base {
-        Some(base) => {
-            let client = Client::new(base.clone(), session::token()?);
-            Some((base, client.get("/v1/summary").await?.parse::<SummaryBody>()?.version))
+    let theirs = match session::existing(on).await? {
+        Some(client) => {
+            Some((client.base().clone(), client.get("/v1/summary").await?.parse::<SummaryBody>()?.version))
         }
         None => None,
     };

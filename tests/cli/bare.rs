@@ -76,6 +76,7 @@ fn point_6_every_topic_and_command_has_help_and_nothing_has_escape_codes() {
         "stop",
         "demo",
         "config",
+        "man",
         "version",
         "help",
         "completion",
@@ -189,6 +190,24 @@ fn config_show_tells_where_each_value_comes_from() {
     assert!(ended.out.contains(&format!("data\t{}\tIFBUS_DATA\n", data.display())), "{}", ended.out);
     assert!(ended.out.contains("listen\t127.0.0.1:7070\tdefault\n"));
     assert!(!data.exists(), "a looking command changes nothing");
+}
+
+#[test]
+fn every_command_has_a_page_of_the_manual() {
+    let home = Home::new();
+    let folder = home.folder.join("man/man1");
+    let ended = home.run(&format!("man {}", folder.display()));
+    assert!(ended.code == 0 && ended.out.contains(" pages in "), "{ended:?}");
+    let help = home.run("--help").out;
+    let commands =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    for command in commands.filter_map(|line| line.split_whitespace().next()) {
+        let page = std::fs::read_to_string(folder.join(format!("ifbus-{command}.1"))).unwrap_or_default();
+        assert!(page.contains(".TH ifbus") && page.contains("SYNOPSIS"), "{command}: {page}");
+    }
+    let page = std::fs::read_to_string(folder.join("ifbus-config-check.1")).unwrap();
+    assert!(page.contains("ifbus config check"), "{page}");
+    assert!(!folder.join("ifbus-__complete.1").exists());
 }
 
 #[test]

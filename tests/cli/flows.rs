@@ -440,3 +440,35 @@ fn a_server_that_was_added_and_is_not_up_is_no_success() {
         assert!(ended.out.starts_with(start), "{}", ended.out);
     }
 }
+
+#[test]
+fn an_orchestrator_is_named_by_a_file_with_a_token_of_its_own() {
+    let fake = Fake::new(|_| list([fake::server("pbx1", ServerState::Up, 42)]));
+    let home = Home::new();
+    let folder = home.folder.join(".config/ifbus");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = format!(
+        "[lab]\nurl = \"{}\"\ntoken = \"file:lab-token\"\n[prod]\nurl = \"http://127.0.0.1:9\"\n",
+        fake.url
+    );
+    std::fs::write(folder.join("orchestrators.toml"), file).unwrap();
+    std::fs::write(folder.join("lab-token"), "t0ken-of-the-lab\n").unwrap();
+    let ended = home.run("list sip --on lab");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(fake.requests()[0].headers["authorization"], "Bearer t0ken-of-the-lab");
+    let home = home.with("IFBUS_URL", "lab").with("IFBUS_TOKEN", "0ther");
+    assert_eq!(home.run("list sip").code, 0);
+    assert_eq!(fake.requests()[1].headers["authorization"], "Bearer 0ther", "the environment beats the file");
+    assert_eq!(home.run("list sip --on prod").code, 4);
+    let unknown = home.run("list sip --on labb");
+    assert_eq!((unknown.code, unknown.out.as_str()), (3, ""));
+    assert!(
+        unknown.err.contains("no orchestrator is called `labb`") && unknown.err.contains("did you mean lab?")
+    );
+    let json = home.run("list sip --on labb --json");
+    let problem: Value = serde_json::from_str(&json.err).unwrap();
+    assert_eq!(
+        (&problem["code"], &problem["help"]),
+        (&json!("unknown_orchestrator"), &json!("/problems/unknown_orchestrator"))
+    );
+}

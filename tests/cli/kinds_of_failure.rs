@@ -46,6 +46,7 @@ const HERE: &[(&str, i32)] = &[
     ("config reload", 4),
     ("config example nonsense", 2),
     ("matrix --kind nonsense", 2),
+    ("man /proc/nonsense", 1),
     ("help nonsense", 2),
     ("completion nonsense", 2),
 ];

@@ -127,6 +127,7 @@ fn every_output(_: &Target) -> Result<(), Skipped> {
         "help examples",
         "help call",
         "completion bash",
+        "man man",
         "stop",
     ] {
         assert!(one(&rig, words, 0).is_object(), "{words}");

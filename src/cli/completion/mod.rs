@@ -12,11 +12,11 @@ use ifbus_call::Kind;
 use ifbus_fleet::view::{CallView, ServerView};
 use serde::de::DeserializeOwned;
 
-use super::client::{Base, Client};
+use super::client::Client;
 use super::errors::Failure;
 use super::grammar::{Cli, Shell};
 use super::screen::Screen;
-use super::{background, block_on, session};
+use super::{block_on, session};
 
 /// Whoever presses the key waits for it.
 const LIVE_WITHIN: Duration = Duration::from_millis(120);
@@ -205,18 +205,9 @@ const fn keys(verb: &str) -> &'static [&'static str] {
 
 fn live<F: Future<Output = Option<Vec<String>>>>(on: Option<&str>, ask: fn(Client) -> F) -> Vec<String> {
     block_on(async {
-        let asked = async { ask(running(on).await?).await };
+        let asked = async { ask(session::existing(on).await.ok()??).await };
         tokio::time::timeout(LIVE_WITHIN, asked).await.ok().flatten().unwrap_or_default()
     })
-}
-
-/// The orchestrator that runs; none is started.
-async fn running(on: Option<&str>) -> Option<Client> {
-    let base = match session::named(on).ok()? {
-        Some(base) => base,
-        None => Base::of(background::running(&session::paths().ok()?).await?.address),
-    };
-    Some(Client::new(base, session::token().ok()?))
 }
 
 async fn servers(client: Client) -> Option<Vec<String>> {

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use ifbus_fleet::view::ServerView;
 
-use super::super::client::{Base, Client};
-use super::super::{background, session};
+use super::super::session;
 
 /// What stands where nothing is known.
 const BIND: &str = "(choose one: an address that only the control plane reaches)";
@@ -52,11 +51,7 @@ impl Known {
 
 /// The server, if it was added and an orchestrator runs. None is started.
 async fn added(name: &str, on: Option<&str>) -> Option<ServerView> {
-    let base = match session::named(on).ok()? {
-        Some(base) => base,
-        None => Base::of(background::running(&session::paths().ok()?).await?.address),
-    };
-    let client = Client::new(base, session::token().ok()?);
+    let client = session::existing(on).await.ok()??;
     client.get(&format!("/v1/servers/{name}")).await.ok()?.parse().ok()
 }
 

@@ -21,7 +21,7 @@ mod matrix;
 mod metrics;
 mod once;
 pub mod openapi;
-mod problems;
+pub mod problems;
 mod recordings;
 mod request;
 pub mod routes;

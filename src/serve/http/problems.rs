@@ -11,6 +11,18 @@ use super::error::{ProblemBody, Refusal};
 
 const PAGES: &str = include_str!("../../../docs/operating/problems.md");
 
+/// Codes that only the command line gives: what goes wrong before a request, or beside it.
+pub const OF_THE_COMMAND_LINE: [&str; 8] = [
+    "unknown_orchestrator",
+    "orchestrator_unreachable",
+    "answer_not_understood",
+    "nothing_detected",
+    "not_started",
+    "not_done",
+    "local_failure",
+    "interrupted",
+];
+
 /// What a problem code means and what to do.
 #[utoipa::path(
     get, path = "/problems/{code}", operation_id = "show_problem", tag = "health", params(("code" = String, Path)),
@@ -20,20 +32,21 @@ const PAGES: &str = include_str!("../../../docs/operating/problems.md");
     )
 )]
 pub(super) async fn show(code: Path<String>) -> Result<HttpResponse, Refusal> {
-    let known = Code::ALL.map(Code::as_str);
-    match known.into_iter().find(|known| *known == code.as_str()).and_then(page) {
+    let known = || Code::ALL.map(Code::as_str).into_iter().chain(OF_THE_COMMAND_LINE);
+    match known().find(|known| *known == code.as_str()).and_then(page) {
         Some(page) => Ok(HttpResponse::Ok().content_type("text/markdown; charset=utf-8").body(page)),
         None => {
             let detail = format!("no problem has the code `{}`", printable(&code, 40));
             let problem = Problem::new(Code::UnknownPath, detail).about("code");
-            let near = nearest(&code, known).map(|near| format!("/problems/{near}"));
+            let near = nearest(&code, known()).map(|near| format!("/problems/{near}"));
             Err(near.map_or(problem.clone(), |near| problem.suggest(near)).into())
         }
     }
 }
 
 /// The page of a code: its section, heading included.
-pub(super) fn page(code: &str) -> Option<&'static str> {
+#[must_use]
+pub fn page(code: &str) -> Option<&'static str> {
     let heading = format!("## {code}\n");
     let start = PAGES.find(&format!("\n{heading}"))? + 1;
     let rest = &PAGES[start..];
