@@ -127,6 +127,8 @@ pub enum Here {
         /// The topic or command
         topic: Vec<String>,
     },
+    /// Look at files, orchestrator and every server: what is to be fixed, what to be known
+    Doctor(DoctorArgs),
     /// Write the manual pages, one for each command
     Man {
         /// The folder; made if it is not there
@@ -328,6 +330,14 @@ pub struct SetupArgs {
     /// What this file of the server lacks, instead of the whole text
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
     pub diff: Option<PathBuf>,
+}
+
+/// `ifbus doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Write a report for others, without secrets or numbers
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
 }
 
 /// `ifbus matrix`

@@ -15,6 +15,7 @@ mod completion;
 mod config;
 mod demo;
 mod detect;
+mod doctor;
 mod dtmf;
 mod errors;
 mod events;
@@ -96,6 +97,7 @@ fn dispatch(cli: Cli, screen: &Screen) -> Result<(), Failure> {
             Here::Stop => block_on(stop::run(screen, on)),
             Here::Matrix(args) => matrix::run(screen, &args),
             Here::Man { folder } => man::run(screen, &folder),
+            Here::Doctor(args) => block_on(doctor::run(screen, on, &args)),
             Here::Demo => block_on(demo::run(screen)),
             Here::Config { command } => config::run(screen, on, &command),
             Here::Version => block_on(version::run(screen, on)),

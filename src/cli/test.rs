@@ -1,6 +1,6 @@
 //! `ifbus test`: every interface of a server, line by line, with what to do about it.
 
-use ifbus_call::{ServerName, Verdict};
+use ifbus_call::{Finding, ServerName, Verdict};
 use ifbus_fleet::problem::Code;
 use ifbus_fleet::view::TestReport;
 use serde_json::json;
@@ -57,11 +57,18 @@ pub const fn exit(report: &TestReport) -> Exit {
     }
 }
 
-/// The lines of a report: a verdict, an area, what was seen, and below it what to do.
+/// The lines of a report, and the sums.
 pub fn lines(screen: &Screen, report: &TestReport) -> Vec<String> {
-    let width = report.findings.iter().map(|finding| finding.area.len()).max().unwrap_or(0).clamp(12, 20);
+    let mut lines = findings(screen, &report.findings);
+    lines.push(summary(report));
+    lines
+}
+
+/// A verdict, an area, what was seen, and below it what to do.
+pub fn findings(screen: &Screen, findings: &[Finding]) -> Vec<String> {
+    let width = findings.iter().map(|finding| finding.area.len()).max().unwrap_or(0).clamp(12, 20);
     let mut lines = Vec::new();
-    for finding in &report.findings {
+    for finding in findings {
         let (word, colour) = verdict(finding.verdict);
         let painted = screen.paint(colour, &format!("{word:<4}"));
         let (area, text) = (clean(&finding.area), clean(&finding.text));
@@ -70,7 +77,6 @@ pub fn lines(screen: &Screen, report: &TestReport) -> Vec<String> {
             lines.push(format!("      {}: {}", screen.paint(Some(Colour::Cyan), "do"), clean(fix)));
         }
     }
-    lines.push(summary(report));
     lines
 }
 

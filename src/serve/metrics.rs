@@ -364,6 +364,12 @@ impl Metrics {
         self.actor_restarts.get_or_create(&labels).inc();
     }
 
+    /// Actors that were born again so far.
+    pub fn actor_restarts(&self) -> u64 {
+        let of = |actor, reason| self.actor_restarts.get_or_create(&Restart { actor, reason }).get();
+        ACTORS.iter().flat_map(|actor| RESTARTS.map(|reason| of(actor, reason))).sum()
+    }
+
     /// A batch was written down.
     pub fn store_written(&self, took: Duration) {
         self.store_write.observe(took.as_secs_f64());

@@ -105,6 +105,8 @@ pub(super) fn open(
         let metrics = Arc::clone(metrics);
         let timed = move |took| metrics.store_written(took);
         let path = config.store.as_ref().map_or_else(|| paths.store(), |path| base.join(path));
+        // It tells who called whom: for us alone, whatever the folder lets in.
+        private_file(&path)?;
         let (opened, writer, found, what) = Store::open(&path, fresh_instance(), Box::new(timed))?;
         let secrets = Kept::open(&paths.secrets())?;
         pins = Some(KeptPins::new(Known::open(&paths.certificates())?));
@@ -223,6 +225,12 @@ fn only_one(paths: &Paths) -> Result<File, ServeError> {
         }
         Err(TryLockError::Error(error)) => Err(system(error)),
     }
+}
+
+/// Makes a file that only this user reads; one that is there is left as it is.
+fn private_file(path: &Path) -> Result<(), ServeError> {
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(drop).map_err(|source| ServeError::System { what: "the store", source })
 }
 
 /// Two names for one server, if there are any.

@@ -51,6 +51,9 @@ const HERE: &[(&str, i32)] = &[
     ("completion nonsense", 2),
 ];
 
+/// The one that tells of a failure as what it found, on stdout, and exits in its class.
+const TELLING: &str = "doctor";
+
 #[test]
 fn point_4_every_command_is_in_the_table() {
     let help = Home::new().run("--help").out;
@@ -63,8 +66,13 @@ fn point_4_every_command_is_in_the_table() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     let first = |line: &'static str| line.split(' ').next().unwrap();
-    let tried: BTreeSet<&str> =
-        ASKING.iter().copied().map(first).chain(HERE.iter().map(|(line, _)| first(line))).collect();
+    let tried: BTreeSet<&str> = ASKING
+        .iter()
+        .copied()
+        .map(first)
+        .chain(HERE.iter().map(|(line, _)| first(line)))
+        .chain([TELLING])
+        .collect();
     assert_eq!(commands, tried);
 }
 
@@ -116,4 +124,20 @@ fn point_4_commands_that_ask_nobody_fail_in_their_class() {
         assert_eq!((ended.code, ended.out.as_str()), (*code, ""), "{line}: {ended:?}");
         assert!(!ended.err.is_empty() && is_plain(&ended), "{line}: {ended:?}");
     }
+}
+
+#[test]
+fn point_4_what_keeps_an_orchestrator_from_answering_is_a_finding_of_the_doctor() {
+    for code in Code::ALL {
+        let fake = Fake::new(move |_| problem(code, "as the \x1b[31mtest asked"));
+        let home = Home::new().with("IFBUS_URL", &fake.url);
+        let ended = home.run(TELLING);
+        assert_eq!(ended.code, i32::from(code.exit()), "{}: {ended:?}", code.as_str());
+        let line = "fail  orchestrator  as the \\x1b[31mtest asked";
+        assert!(ended.out.lines().any(|told| told == line) && is_plain(&ended), "{ended:?}");
+    }
+    assert_eq!(Home::new().with("IFBUS_URL", "http://127.0.0.1:9").run(TELLING).code, 4);
+    let none = Home::new();
+    assert_eq!(none.run(TELLING).code, 0, "that none runs is nothing to fix");
+    assert!(!none.folder.join(".local").exists(), "it starts nothing");
 }

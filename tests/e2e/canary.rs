@@ -233,6 +233,9 @@ fn use_everything(rig: &Rig) {
     ] {
         clean(rig, &words, None, "").ends(0);
     }
+    // What they find is not the promise here.
+    clean(rig, "doctor --bundle report.tar", None, "");
+    clean(rig, "doctor --json", None, "");
     let phones: &dyn Phones = rig.phones();
     rig.until("the phones are free", |_| phones.live("1001") + phones.live("1002") == 0);
 }

@@ -11,6 +11,7 @@
 mod api;
 mod canary;
 mod demo;
+mod doctor;
 mod exits;
 mod injection;
 mod json;
@@ -65,6 +66,7 @@ const THEMES: &[&[Test]] = &[
     json::TESTS,
     points::TESTS,
     reload::TESTS,
+    doctor::TESTS,
     setup::TESTS,
     streams::TESTS,
     witnesses::TESTS,

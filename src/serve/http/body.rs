@@ -248,6 +248,16 @@ pub struct SummaryBody {
     pub boot: String,
     /// Whether the first adoption is done.
     pub ready: bool,
+    /// When this life began.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub up_since: Option<Timestamp>,
+    /// Actors that died and were born again in this life.
+    #[serde(default)]
+    pub actor_restarts: u64,
+    /// Whether what has to be written down can be.
+    #[serde(default)]
+    pub store_is_well: Option<bool>,
     /// When it was so.
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Timestamp,

@@ -153,6 +153,7 @@ pub(crate) struct Api {
     waiting: Semaphore,
     keys: once::Keys,
     recordings: PathBuf,
+    up_since: jiff::Timestamp,
     reload: Reload,
 }
 
@@ -178,6 +179,7 @@ pub fn server(fleet: Fleet, ready: watch::Receiver<bool>, options: Options) -> i
         waiting: Semaphore::new(WAITING_MAX),
         keys: once::Keys::new(options.store),
         recordings: options.recordings,
+        up_since: jiff::Timestamp::now(),
         reload: options.reload,
     });
     let server = HttpServer::new(move || {

@@ -64,6 +64,11 @@ impl Keys {
         Self { store, in_work: Mutex::default() }
     }
 
+    /// Whether a key could be written down now.
+    pub(super) fn is_well(&self) -> bool {
+        self.store.is_well()
+    }
+
     fn in_work(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, InWork>> {
         self.in_work.lock().unwrap_or_else(PoisonError::into_inner)
     }
