@@ -1,8 +1,8 @@
 //! `ifbus hangup`: one call at once, all of them after a question.
 
 use ifbus::serve::http::body::ListBody;
-use ifbus_call::ServerName;
-use ifbus_fleet::view::CallView;
+use ifbus_call::{LegId, ServerName};
+use ifbus_fleet::view::{CallView, ForeignView};
 use serde_json::{Value, json};
 
 use super::act::{self, Act};
@@ -10,7 +10,7 @@ use super::blast::{Blast, Consent};
 use super::calls;
 use super::errors::{Exit, Failure};
 use super::grammar::HangupArgs;
-use super::render::{count, id};
+use super::render::{clean, count, id};
 use super::session::Session;
 use super::words::Words;
 
@@ -50,6 +50,9 @@ impl Hangup {
     /// Ends it.
     pub async fn run(self, session: &Session) -> Result<(), Failure> {
         match self {
+            Self::One { act, consent } if act.call.0.parse::<LegId>().is_ok() => {
+                foreign(session, &act.call.0, consent).await
+            }
             Self::One { act, consent: Consent { dry_run: false, .. } } => act.run(session).await,
             Self::One { act, consent } => {
                 let call = act::find(session, &act.call, act.server.as_ref()).await?;
@@ -62,6 +65,21 @@ impl Hangup {
             Self::All { server, consent } => all(session, server.as_ref(), consent).await,
         }
     }
+}
+
+/// A leg that is not ours, by its id in `ifbus calls --foreign`.
+async fn foreign(session: &Session, leg: &str, consent: Consent) -> Result<(), Failure> {
+    let text = format!("hang up the leg {leg}, which is not ours");
+    if !(Blast { text, is_wide: false, calls: vec![leg.to_owned()] }).go_on(&session.screen, consent)? {
+        return Ok(());
+    }
+    let answer = session.client.post(&format!("/v1/foreign/{leg}/hangup"), &json!({}), None).await?;
+    let ended: ForeignView = answer.parse()?;
+    if session.screen.json {
+        return session.screen.line(answer.text.trim_end());
+    }
+    let (native, party) = (clean(&ended.native), clean(&ended.party));
+    session.screen.line(&format!("ended {native} ({party}) on {}, which was not ours", ended.server))
 }
 
 async fn all(session: &Session, server: Option<&ServerName>, consent: Consent) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use ifbus_call::{CallId, ServerName};
+use ifbus_call::{CallId, LegId, ServerName};
 
 use super::errors::Failure;
 
@@ -87,7 +87,7 @@ pub fn server(text: &str) -> Result<ServerName, Failure> {
     text.parse().map_err(|why| Failure::usage(format!("`{text}`: {why}")))
 }
 
-/// A call's id or its ending, as the API takes it in a path.
+/// A call's id or its ending, or the id of a foreign leg, as the API takes it in a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CallWord(pub String);
 
@@ -95,6 +95,9 @@ impl FromStr for CallWord {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.parse::<LegId>().is_ok() {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
         let ending = text.strip_prefix("c_").unwrap_or(text);
         let is_ending =
             (1..=26).contains(&ending.len()) && ending.bytes().all(|byte| byte.is_ascii_alphanumeric());

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ifbus_adapters::{Settings, adapter};
-use ifbus_call::{CallId, ConferenceId, Kind, RecordingId, ServerName, Verb};
+use ifbus_call::{CallId, ConferenceId, Kind, LegId, RecordingId, ServerName, Verb};
 use ifbus_config::{Kept, Secret};
 use ifbus_fleet::control::Invitation;
 use ifbus_fleet::store::{Change, Store};
-use ifbus_fleet::view::{CallView, ConferenceView, Origin, RecordingView, ServerView, TestReport};
+use ifbus_fleet::view::{
+    CallView, ConferenceView, ForeignView, Origin, RecordingView, ServerView, TestReport,
+};
 use ifbus_fleet::{Acted, Code, Control, PlaceCall, Problem, Reply, ServerSpec};
 use serde::{Deserialize, Serialize};
 
@@ -135,6 +137,10 @@ impl Control for Keeping {
 
     fn end_conference(&self, id: ConferenceId) -> Reply<ConferenceView> {
         self.inner.end_conference(id)
+    }
+
+    fn hang_up_foreign(&self, leg: LegId) -> Reply<ForeignView> {
+        self.inner.hang_up_foreign(leg)
     }
 
     fn drain(&self, server: ServerName, on: bool) -> Reply<ServerView> {

@@ -24,6 +24,7 @@ pub const CELLS: &[Cell] = &[
     ("events", events),
     ("load", load),
     ("list: foreign calls are seen and left alone", list),
+    ("hangup of a foreign call by its id", hangup_foreign),
     ("originate", originate),
     ("originate: each failure has its cause", originate_failures),
     ("originate: a silent phone is no-answer", originate_silent),
@@ -121,6 +122,21 @@ fn list(stage: &Stage) {
     stage.hear_each_other("1005", "1006");
     stage.phones.hang_up("1005");
     stage.is_free("1006");
+}
+
+fn hangup_foreign(stage: &Stage) {
+    stage.foreign_call("1005", "1006");
+    stage.until("they talk", |stage| stage.hears("1005", "1006") && stage.hears("1006", "1005"));
+    let id = stage.talk("1001", "1002");
+    stage.kill_and_restart();
+    stage.until("the foreign leg is listed", |stage| stage.foreign_id("/1005-").is_some());
+    let leg = stage.foreign_id("/1005-").expect("it is listed");
+    stage.hang_up_foreign(leg);
+    stage.is_free("1005");
+    stage.is_free("1006");
+    stage.until("nothing foreign is listed", |stage| stage.foreign_legs().is_empty());
+    stage.hear_each_other("1001", "1002");
+    stage.hang_up(id);
 }
 
 fn originate(stage: &Stage) {

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ifbus_adapters::{Settings, adapter::Secret};
-use ifbus_call::{Address, CallId, InstanceId, Kind, RecordingId, ServerName, Verb};
+use ifbus_call::{Address, CallId, InstanceId, Kind, LegId, RecordingId, ServerName, Verb};
 use ifbus_doubles::asterisk::Options;
 use ifbus_doubles::phone::shell::{SipServer, attack};
 use ifbus_doubles::phone::tone::recognise_samples;
@@ -437,6 +437,16 @@ impl Stage {
         let samples: Result<Vec<i16>, _> =
             hound::WavReader::new(file.as_slice()).expect("a WAV file").into_samples().collect();
         samples.expect("whole samples").chunks(1200).flat_map(recognise_samples).collect()
+    }
+
+    /// Our id of the foreign leg whose name has this in it.
+    pub fn foreign_id(&self, part: &str) -> Option<LegId> {
+        let legs = self.fleet().board.foreign();
+        legs.iter().find(|leg| leg.native.contains(part)).map(|leg| leg.id.parse().expect("a leg id"))
+    }
+
+    pub fn hang_up_foreign(&self, leg: LegId) {
+        self.wait(self.fleet().control.hang_up_foreign(leg)).expect("a listed leg can be ended");
     }
 
     pub fn server(&self) -> Arc<ifbus_fleet::view::ServerView> {

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ifbus_adapters::Settings;
-use ifbus_call::{Address, CallId, ConferenceId, Kind, RecordingId, ServerName, Verb};
+use ifbus_call::{Address, CallId, ConferenceId, Kind, LegId, RecordingId, ServerName, Verb};
 
 use crate::board::Board;
 use crate::journal::Journal;
 use crate::problem::Problem;
-use crate::view::{CallView, ConferenceView, Origin, RecordingView, ServerView, TestReport};
+use crate::view::{CallView, ConferenceView, ForeignView, Origin, RecordingView, ServerView, TestReport};
 
 /// An answer that is on its way.
 pub type Reply<T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send>>;
@@ -46,6 +46,9 @@ pub trait Control: Send + Sync {
 
     /// Hangs up every member of ours and forgets the conference.
     fn end_conference(&self, id: ConferenceId) -> Reply<ConferenceView>;
+
+    /// Ends a leg that is not ours, as it is listed.
+    fn hang_up_foreign(&self, leg: LegId) -> Reply<ForeignView>;
 
     /// The server takes no new calls, or takes them again. Answered when the server was told, as far as it is connected.
     fn drain(&self, server: ServerName, on: bool) -> Reply<ServerView>;

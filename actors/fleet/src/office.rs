@@ -11,7 +11,7 @@ use std::time::Duration;
 use ifbus_adapters::BadSetting;
 use ifbus_adapters::adapter::Adapter;
 use ifbus_call::call::Stored;
-use ifbus_call::{CallId, ConferenceId, InstanceId, RecordingId, ServerName, Verb};
+use ifbus_call::{CallId, ConferenceId, InstanceId, LegId, RecordingId, ServerName, Verb};
 use ifbus_links::Network;
 use ifbus_supervision::{ActorName, Address, Behavior, Down, Escalation, Exit, On, Policy, Recipient, World};
 use jiff::Timestamp;
@@ -26,9 +26,14 @@ use crate::meter::Meter;
 use crate::problem::{Code, Problem};
 use crate::roster::Roster;
 use crate::router::{Place, Returned, Router, RouterSeed};
-use crate::server::{Act, Drain, Inspect, Memory, RecordCall, Retire, Server, ServerSeed, Shared, TryNow};
+use crate::server::{
+    Act, Drain, HangUpForeign, Inspect, Memory, RecordCall, Retire, Server, ServerSeed, Shared, TryNow,
+    unknown_foreign,
+};
 use crate::store::Store;
-use crate::view::{CallView, ConferenceView, Origin, RecordingView, ServerState, ServerView, TestReport};
+use crate::view::{
+    CallView, ConferenceView, ForeignView, Origin, RecordingView, ServerState, ServerView, TestReport,
+};
 
 /// How long a surface waits for an actor that has nothing to do but answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -406,6 +411,17 @@ impl Control for Counter {
     fn end_conference(&self, id: ConferenceId) -> Reply<ConferenceView> {
         let ended = self.conferences.ask(End(id), ANSWER_WITHIN);
         Box::pin(async move { ended.await.map_err(down)? })
+    }
+
+    fn hang_up_foreign(&self, leg: LegId) -> Reply<ForeignView> {
+        let listed = self.board.foreign().into_iter().find(|view| view.id == leg.to_string());
+        match listed.and_then(|view| self.roster.address(&view.server)) {
+            Some(server) => {
+                let ended = server.ask_for(move |answer| HangUpForeign { leg, answer }, TEST_WITHIN);
+                Box::pin(async move { ended.await.map_err(down)? })
+            }
+            None => refuse(unknown_foreign(leg)),
+        }
     }
 
     fn drain(&self, server: ServerName, on: bool) -> Reply<ServerView> {

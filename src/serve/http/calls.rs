@@ -350,6 +350,26 @@ async fn act(api: &Api, request: &HttpRequest, id: &str, verb: Verb) -> Answer {
     Ok(HttpResponse::Ok().insert_header(applied(within)).json(order))
 }
 
+/// Hangs up a leg that was not placed by this ifbus, by its id in the list of foreign legs. Its partner is the server's.
+#[utoipa::path(
+    post, path = "/v1/foreign/{id}/hangup", operation_id = "hang_up_foreign", tag = "calls", params(("id" = String, Path)),
+    responses(
+        (status = 200, description = "It has ended: the leg as it was", body = ForeignView),
+        (status = "default", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn hang_up_foreign(
+    api: Data<Api>,
+    request: HttpRequest,
+    id: Path<String>,
+    payload: Payload,
+) -> Answer {
+    let EmptyBody {} = body(&request, payload).await?;
+    let leg = id.parse().map_err(|_| invalid("id: a foreign leg has 32 hexadecimal digits").about("id"))?;
+    let ended = api.answer(api.fleet.control.hang_up_foreign(leg), ANSWER_WITHIN).await?;
+    Ok(HttpResponse::Ok().json(ended))
+}
+
 /// The word for a verb, the same as in `verb` of a call.
 const fn word(verb: &Verb) -> &'static str {
     match verb {

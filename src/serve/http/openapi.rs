@@ -28,6 +28,7 @@ pub const COMMITTED: &str = include_str!("../openapi.json");
         calls::transfer,
         calls::transfer_complete,
         calls::transfer_cancel,
+        calls::hang_up_foreign,
         recordings::start,
         recordings::list,
         recordings::show,

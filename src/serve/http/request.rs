@@ -149,7 +149,7 @@ pub(super) fn known_call(board: &Board, text: &str) -> Result<CallId, Problem> {
             Err(ids.iter().fold(problem, |problem, id| problem.suggest(id.to_string())))
         }
         Match::Nothing if board.foreign().iter().any(|leg| leg.id == text.to_ascii_lowercase()) => {
-            let detail = "this leg was not placed by this ifbus: it is listed, and left alone";
+            let detail = "this leg was not placed by this ifbus: it is listed, and can be hung up by its id, nothing else";
             Err(Problem::new(Code::NotOurs, detail).about("id"))
         }
         Match::Nothing => {

@@ -74,6 +74,7 @@ pub const ENTRIES: &[Entry] = entries! {
     POST "/v1/calls/{id}/transfer" WRITE_CALLS => calls::transfer;
     POST "/v1/calls/{id}/transfer/complete" WRITE_CALLS => calls::transfer_complete;
     POST "/v1/calls/{id}/transfer/cancel" WRITE_CALLS => calls::transfer_cancel;
+    POST "/v1/foreign/{id}/hangup" WRITE_CALLS => calls::hang_up_foreign;
     POST "/v1/calls/{id}/recordings" WRITE_CALLS => recordings::start;
     GET "/v1/recordings" READ_CALLS => recordings::list;
     GET "/v1/recordings/{id}" READ_CALLS => recordings::show;

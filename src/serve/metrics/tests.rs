@@ -359,6 +359,9 @@ impl Control for Nobody {
     fn end_conference(&self, _: ConferenceId) -> Reply<ConferenceView> {
         Box::pin(std::future::pending())
     }
+    fn hang_up_foreign(&self, _: ifbus_call::LegId) -> Reply<ifbus_fleet::view::ForeignView> {
+        Box::pin(std::future::pending())
+    }
     fn drain(&self, _: ServerName, _: bool) -> Reply<ServerView> {
         Box::pin(std::future::pending())
     }

@@ -157,6 +157,7 @@ impl Server {
             }
             Some(Purpose::Inspect(began, answer)) => self.inspected(outcome, began, answer, now),
             Some(Purpose::Fetch(recording, segment)) => self.fetched(recording, segment, outcome, now),
+            Some(Purpose::Foreign(ending)) => self.foreign_ended(outcome, *ending, world),
             Some(Purpose::Drain(answer)) => self.drained(outcome, answer),
             Some(Purpose::Orphan) | None => {}
         }

@@ -14,6 +14,7 @@ mod calls;
 mod certificate;
 mod connection;
 mod drain;
+mod foreign;
 mod inspect;
 mod ready;
 mod recording;
@@ -43,8 +44,11 @@ use crate::meter::Meter;
 use crate::problem::Problem;
 use crate::router::{Journey, Returned};
 use crate::store::Store;
-use crate::view::{CallView, DrainView, InterfaceView, RecordingView, ServerState, ServerView, TestReport};
+use crate::view::{
+    CallView, DrainView, ForeignView, InterfaceView, RecordingView, ServerState, ServerView, TestReport,
+};
 
+pub(crate) use foreign::unknown as unknown_foreign;
 pub(crate) use report::close as close_call;
 
 use calls::Entry;
@@ -181,6 +185,8 @@ enum Purpose {
     Inspect(Duration, Answer<TestReport>),
     /// A part of a recording comes.
     Fetch(RecordingId, u16),
+    /// A leg that is not ours is ended.
+    Foreign(Box<foreign::Ending>),
     /// The server is told whether it takes calls; somebody may wait for it.
     Drain(Option<Answer<Result<ServerView, Problem>>>),
 }
@@ -223,6 +229,15 @@ pub struct ActFor {
 /// Record this call.
 #[derive(Debug)]
 pub struct RecordCall(pub CallId);
+
+/// End a leg that is not ours.
+#[derive(Debug)]
+pub struct HangUpForeign {
+    /// Which.
+    pub leg: LegId,
+    /// Who waits.
+    pub answer: Answer<Result<ForeignView, Problem>>,
+}
 
 /// Take no new calls, or take them again.
 #[derive(Debug)]
@@ -365,6 +380,15 @@ impl On<recording::Archived> for Server {
 
     fn on(&mut self, archived: recording::Archived, world: &mut World<Self>) {
         self.archived(archived, at(world));
+        self.drive(world);
+    }
+}
+
+impl On<HangUpForeign> for Server {
+    type Reply = ();
+
+    fn on(&mut self, asked: HangUpForeign, world: &mut World<Self>) {
+        self.hang_up_foreign(asked, world);
         self.drive(world);
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ifbus_call::{By, CallId, Cause, ConferenceId, Kind, RecordingId, Role, Said, ServerName, Verb};
+use ifbus_call::{By, CallId, Cause, ConferenceId, Kind, LegId, RecordingId, Role, Said, ServerName, Verb};
 use ifbus_config::{Scope, Secret};
 use ifbus_fleet::conference::Room;
 use ifbus_fleet::control::Invitation;
@@ -43,6 +43,7 @@ pub(super) enum Asked {
     Invite(ConferenceId, Invitation),
     Enter(ConferenceId, CallId),
     EndConference(ConferenceId),
+    HangUpForeign(LegId),
     Drain(ServerName, bool),
     Add(ServerSpec, Duration),
     Remove(ServerName, bool),
@@ -181,6 +182,10 @@ impl Control for Fake {
 
     fn end_conference(&self, id: ConferenceId) -> Reply<ConferenceView> {
         self.reply(Asked::EndConference(id.clone()), |_| self.board.conference(&id).unwrap())
+    }
+
+    fn hang_up_foreign(&self, leg: LegId) -> Reply<ForeignView> {
+        self.reply(Asked::HangUpForeign(leg), |_| foreign("PJSIP/1007-00000001", &leg.to_string()))
     }
 
     fn drain(&self, server: ServerName, on: bool) -> Reply<ServerView> {
