@@ -162,6 +162,15 @@ fn before(attempts: &[AttemptView]) -> String {
 
 fn foreign(screen: &Screen, answer: &Answer) -> Result<(), Failure> {
     let list: ListBody<ForeignView> = answer.parse()?;
+    screen.lines(foreign_table(&list.data).lines(screen))?;
+    if screen.is_terminal() {
+        screen.line(&format!("{} that are not ours: listed, left alone", count(list.data.len(), "leg")))?;
+    }
+    Ok(())
+}
+
+/// The table of legs that are not ours.
+pub fn foreign_table(legs: &[ForeignView]) -> Table {
     let mut table = Table::new(&[
         Column::text("SERVER").kept(),
         Column::text("STAGE").kept(),
@@ -169,15 +178,11 @@ fn foreign(screen: &Screen, answer: &Answer) -> Result<(), Failure> {
         Column::text("NATIVE"),
         Column::text("ID"),
     ]);
-    for leg in &list.data {
+    for leg in legs {
         let cells = [leg.server.as_str(), &leg.stage, &leg.party, &leg.native, &leg.id];
         table.row(cells.map(Cell::from));
     }
-    screen.lines(table.lines(screen))?;
-    if screen.is_terminal() {
-        screen.line(&format!("{} that are not ours: listed, left alone", count(list.data.len(), "leg")))?;
-    }
-    Ok(())
+    table
 }
 
 /// Every living call of ours, on one server or on all.

@@ -1,10 +1,10 @@
 use ifbus_call::Cause;
-use ifbus_fleet::view::{AttemptView, FiguresView, ServerState, Status};
+use ifbus_fleet::view::{AttemptView, FiguresView, ForeignView, ServerState, Status};
 use unicode_width::UnicodeWidthStr;
 
 use super::fixture::{call, end, now, pipe, plain, server, terminal};
 use crate::cli::screen::Screen;
-use crate::cli::{calls, list};
+use crate::cli::{calls, list, matrix};
 
 fn servers(screen: &Screen) -> Vec<String> {
     let mut warned = server("kam-edge-of-the-far-north-with-a-long-na", ServerState::Degraded);
@@ -123,4 +123,27 @@ fn a_wide_terminal_shows_how_calls_went_with_the_sample() {
         "old-pbx  asterisk  × down     42  200  0.0  –           –        –     management: login refused; next try in 8 s",
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn point_16_every_table_keeps_to_the_width_and_never_cuts_what_names_a_row() {
+    let matrix = ifbus::serve::matrix::body(&ifbus_call::Kind::ALL);
+    let legs = [ForeignView {
+        id: "0123456789abcdef0123456789abcdef".to_owned(),
+        server: "kam-edge".parse().unwrap(),
+        native: "PJSIP/a-very-long-name-of-a-channel-00000001".to_owned(),
+        party: "sip:somebody-with-a-long-name@a-long-domain.example.net".to_owned(),
+        stage: "up".to_owned(),
+    }];
+    for width in [60, 80, 200] {
+        let screen = plain(width);
+        let tables = [
+            (matrix::table(&matrix).lines(&screen), "attended-transfer   native"),
+            (calls::foreign_table(&legs).lines(&screen), "kam-edge  up"),
+        ];
+        for (lines, kept) in tables {
+            assert!(lines.iter().all(|line| line.width() <= width), "{width}: {lines:#?}");
+            assert!(lines.iter().any(|line| line.starts_with(kept)), "{width}: {lines:#?}");
+        }
+    }
 }
