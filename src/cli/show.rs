@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::errors::Failure;
 use super::grammar::Shown;
-use super::list::{colour, sign};
+use super::list::{asr, colour, pdd, sign};
 use super::render::{NOTHING, clean, clock_ms, count, ending, seconds_between, server, span, talk};
 use super::screen::{Colour, Screen};
 use super::session::Session;
@@ -154,6 +154,15 @@ pub fn one_server(screen: &Screen, server: &ServerView, now: Timestamp) -> Vec<S
         field(
             "calls",
             format!("{} of at most {}, {} a second", server.calls, server.capacity, server.cps_max),
+        ),
+        field(
+            "lately",
+            format!(
+                "{:.1} a second, answered {}, post-dial delay p95 {}",
+                server.figures.cps,
+                asr(&server.figures),
+                pdd(&server.figures)
+            ),
         ),
         field("load", load(&server.load)),
         field("foreign", format!("{}: ifbus calls --foreign", count(server.foreign as usize, "leg"))),

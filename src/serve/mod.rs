@@ -17,7 +17,7 @@ pub mod reload;
 mod simulated;
 pub mod specs;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -149,12 +149,17 @@ async fn orchestrate(options: ServeOptions) -> Result<(), ServeError> {
     (options.ready)(serving.address);
     tracing::info!(event = "started", address = %serving.address, "listening");
 
+    // Whoever runs it at a terminal ends it by closing that.
+    let of_terminal = io::stdin().is_terminal();
     loop {
         tokio::select! {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => log_reload(reload().await),
+            _ = hangup.recv() => match of_terminal {
+                true => break,
+                false => log_reload(reload().await),
+            },
         }
     }
     tracing::info!(event = "stopping", "stopping; calls go on at their servers");

@@ -135,3 +135,23 @@ async fn point_8_a_secret_is_in_no_answer() {
         assert!(!text.contains(CANARY) && !text.contains(OWN), "{text}");
     }
 }
+
+#[actix_web::test]
+async fn what_is_asked_of_the_machine_itself_is_answered_or_refused_in_its_form() {
+    let served = serve();
+    // This one uses no file.
+    assert_eq!(served.ask("POST", "/v1/config/reload", "").await.problem(), "bad_configuration");
+    assert_eq!(served.ask("POST", "/v1/config/reload", r#"{"file":"x"}"#).await.problem(), "invalid_request");
+    let matrix = served.ask("GET", "/v1/matrix?kind=asterisk", "").await.json();
+    assert_eq!(
+        (&matrix["kinds"], matrix["verbs"].as_array().map(Vec::len)),
+        (&json!(["asterisk"]), Some(20))
+    );
+    let unknown = served.ask("GET", "/v1/matrix?kind=astersik", "").await;
+    assert_eq!(unknown.problem(), "invalid_request");
+    assert!(unknown.detail().contains("did you mean `asterisk`?"), "{}", unknown.text);
+    for body in [r#"{"host":""}"#, r#"{"host":"a b"}"#, r#"{"host":"127.0.0.1","port":0}"#, r#"{"hst":"x"}"#]
+    {
+        assert_eq!(served.ask("POST", "/v1/detect", body).await.problem(), "invalid_request", "{body}");
+    }
+}
