@@ -72,7 +72,7 @@ pub const CONNECTS: [&str; 9] = [
 /// What became of the legs found on a server when its links came up.
 pub const ADOPTED: [&str; 3] = ["adopted", "ended", "foreign"];
 /// Actors that are restarted, as labels.
-pub const ACTORS: [&str; 5] = ["office", "router", "server", "connection", "other"];
+pub const ACTORS: [&str; 6] = ["office", "router", "conferences", "server", "connection", "other"];
 /// Why actors are restarted, as labels.
 pub const RESTARTS: [&str; 8] = [
     "panicked",

@@ -217,6 +217,7 @@ fn role_of(path: &str) -> &'static str {
     match path.split('/').collect::<Vec<_>>()[..] {
         [_] => "office",
         [_, "router"] => "router",
+        [_, "conferences"] => "conferences",
         [_, _] => "server",
         [_, _, _] => "connection",
         _ => "other",
