@@ -13,14 +13,15 @@ use crate::world::{World, address, run, sabotage};
 async fn member(world: &World<'_>, conference: &str, number: &str) -> CallId {
     let invitation =
         Invitation { to: address(number), caller_id: None, timeout: Duration::from_secs(30), record: false };
-    let conference: ifbus_call::ConferenceId = conference.parse().unwrap();
-    let call = world.fleet.control.invite(conference.clone(), invitation).await.unwrap().id;
+    let conference: ifbus_call::ConferenceId = conference.parse().expect("a conference id");
+    let call = world.fleet.control.invite(conference.clone(), invitation).await.expect("it is taken").id;
     world.until("the member is inside", |world| inside(world, &conference).contains(&call)).await;
     call
 }
 
 fn epoch(world: &World<'_>) -> u64 {
-    world.fleet.board.server(&"pbx1".parse().unwrap()).unwrap().link.epoch
+    let name = "pbx1".parse().expect("a server name");
+    world.fleet.board.server(&name).expect("it is shown").link.epoch
 }
 
 fn inside(world: &World<'_>, conference: &ifbus_call::ConferenceId) -> Vec<CallId> {

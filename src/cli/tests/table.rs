@@ -133,6 +133,7 @@ fn point_16_every_table_keeps_to_the_width_and_never_cuts_what_names_a_row() {
         server: "kam-edge".parse().unwrap(),
         native: "PJSIP/a-very-long-name-of-a-channel-00000001".to_owned(),
         party: "sip:somebody-with-a-long-name@a-long-domain.example.net".to_owned(),
+        conference: None,
         stage: "up".to_owned(),
     }];
     for width in [60, 80, 200] {
