@@ -73,7 +73,7 @@ impl Server {
             let seen = by_call.remove(&id).unwrap_or_default();
             let found = !seen.is_empty();
             for leg in &seen {
-                self.legs.insert(leg.leg, id);
+                self.belongs(leg.leg, id);
             }
             self.input(id, CallInput::Listed { seen, asked, rebooted }, now);
             tally.adopted += usize::from(found);
@@ -112,10 +112,10 @@ impl Server {
             Some(view) => view.as_ref().clone(),
             None => report::adopted_call(&call, &self.spec.name, self.shared.clock.at(world.now())),
         };
-        for leg in seen {
-            self.legs.insert(leg.leg, id);
-        }
         self.enter(id, Entry::new(call, view, stored));
+        for leg in seen {
+            self.belongs(leg.leg, id);
+        }
         let stage = seen.iter().map(|leg| leg.stage).max().unwrap_or(Stage::Dialing);
         let text =
             format!("found on {} with {} legs, {}", self.spec.name, seen.len(), report::stage(Some(stage)));

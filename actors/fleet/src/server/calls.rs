@@ -30,11 +30,24 @@ pub(super) struct Entry {
     written: Stored,
     /// How the call goes on if nobody rang here.
     journey: Option<Box<Journey>>,
+    /// Its legs, living or not, as they stand in [`Server::legs`].
+    legs: Vec<LegId>,
+    /// When its machine wants to be woken, as it stands in [`Server::due`].
+    due: Option<Nanos>,
 }
 
 impl Entry {
     pub(super) fn new(call: Call, view: CallView, written: Stored) -> Self {
-        Self { call, view, waiting: Vec::new(), writing: false, written, journey: None }
+        Self {
+            call,
+            view,
+            waiting: Vec::new(),
+            writing: false,
+            written,
+            journey: None,
+            legs: Vec::new(),
+            due: None,
+        }
     }
 }
 
@@ -164,12 +177,8 @@ impl Server {
     }
 
     pub(super) fn calls_due(&mut self, now: Nanos) {
-        let due: Vec<CallId> = self
-            .calls
-            .iter()
-            .filter(|(_, e)| e.call.deadline().is_some_and(|due| due <= now))
-            .map(|(id, _)| *id)
-            .collect();
+        let due: Vec<CallId> =
+            self.due.iter().take_while(|(due, _)| *due <= now).map(|(_, call)| *call).collect();
         for call in due {
             self.input(call, CallInput::Tick, now);
         }
@@ -181,6 +190,15 @@ impl Server {
     pub(super) fn enter(&mut self, id: CallId, entry: Entry) {
         self.calls.insert(id, entry);
         self.touch(id);
+    }
+
+    /// From now on what happens to this leg happens to this call.
+    pub(super) fn belongs(&mut self, leg: LegId, id: CallId) {
+        if let Some(entry) = self.calls.get_mut(&id)
+            && self.legs.insert(leg, id) != Some(id)
+        {
+            entry.legs.push(leg);
+        }
     }
 
     /// The call may want something, and is not shown as it is now.
@@ -201,14 +219,27 @@ impl Server {
                     Effect::Finished(end) => self.finished(id, end, world.now()),
                 }
             }
+            self.keep_time(id);
         }
         any
+    }
+
+    /// Puts the call's deadline right: whatever moves a machine touches the call, so this sees every change.
+    fn keep_time(&mut self, id: CallId) {
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        let due = entry.call.deadline();
+        if due != entry.due {
+            if let Some(old) = std::mem::replace(&mut entry.due, due) {
+                self.due.remove(&(old, id));
+            }
+            self.due.extend(due.map(|due| (due, id)));
+        }
     }
 
     /// An order of a call. What the call needs to be adopted as it is, is written down before the wire hears of it.
     fn wanted(&mut self, id: CallId, number: OrderNumber, order: Order, world: &World<Self>) {
         if let Order::Dial(dial) = &order {
-            self.legs.insert(dial.leg, id);
+            self.belongs(dial.leg, id);
         }
         let now = at(world);
         let Some(entry) = self.calls.get_mut(&id) else { return };
@@ -288,7 +319,14 @@ impl Server {
 
     fn finished(&mut self, id: CallId, end: End, now: Duration) {
         let Some(mut entry) = self.calls.remove(&id) else { return };
-        self.legs.retain(|_, call| *call != id);
+        for leg in &entry.legs {
+            if self.legs.get(leg) == Some(&id) {
+                self.legs.remove(leg);
+            }
+        }
+        if let Some(due) = entry.due {
+            self.due.remove(&(due, id));
+        }
         let ended = report::end(&end);
         if let Some(attempt) = entry.view.attempts.last_mut() {
             attempt.ended = Some(ended.clone());

@@ -140,6 +140,8 @@ pub struct Server {
     /// Calls that changed since they were last shown.
     stale: BTreeSet<CallId>,
     legs: BTreeMap<LegId, CallId>,
+    /// When calls want to be woken, soonest first; kept by `pump_calls`.
+    due: BTreeSet<(Nanos, CallId)>,
     tickets: BTreeMap<Ticket, Open>,
     tickets_given: u64,
     /// Orders waiting to be handed to the adapter.
@@ -294,6 +296,7 @@ impl Behavior for Server {
             wanting: BTreeSet::new(),
             stale: BTreeSet::new(),
             legs: BTreeMap::new(),
+            due: BTreeSet::new(),
             tickets: BTreeMap::new(),
             tickets_given: 0,
             orders: VecDeque::new(),
@@ -557,9 +560,9 @@ impl Server {
     }
 
     fn set_timer(&mut self, world: &mut World<Self>) {
-        let calls = self.calls.values().filter_map(|entry| entry.call.deadline());
-        let due =
-            calls.chain(self.adapter.deadline()).chain(self.condition.due()).chain(self.fetch_due()).min();
+        let call = self.due.first().map(|(due, _)| *due);
+        let due = [call, self.adapter.deadline(), self.condition.due(), self.fetch_due()];
+        let due = due.into_iter().flatten().min();
         match (due, &self.timer) {
             (Some(due), Some((set, _))) if *set <= due => {}
             (Some(due), _) => {
