@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use ifbus_call::{CallId, Inbound, Verb};
+use ifbus_call::{CallId, Inbound, Mode, Verb};
+use ifbus_doubles::asterisk::Faults;
 use ifbus_fleet::Code;
 use ifbus_fleet::control::Invitation;
 use ifbus_fleet::view::{RecordingStatus, ServerState, Status};
@@ -106,4 +107,85 @@ fn a_drain_is_told_again_to_a_server_that_was_started_anew() {
         world.fleet.control.drain("pbx1".parse().unwrap(), false).await.unwrap();
         world.until("up", |world| world.state("pbx1") == ServerState::Up).await;
     });
+}
+
+/// One thing that goes wrong, or right again.
+fn trouble(world: &World<'_>, dice: u64) {
+    match dice % 8 {
+        0 => world.with("pbx1", |pbx, now| {
+            pbx.set_faults(Faults { cut_next: true, ..Default::default() }, now);
+        }),
+        1 => world.with("pbx1", |pbx, now| {
+            pbx.set_faults(Faults { lose_replies: 0.2, ..Default::default() }, now);
+        }),
+        2 => world.with("pbx1", |pbx, now| {
+            pbx.set_faults(Faults { double_events: 0.5, ..Default::default() }, now);
+        }),
+        3 => world.with("pbx1", |pbx, now| pbx.garbage(now)),
+        4 => world.network.cut_off("pbx1", true),
+        5 => world.network.cut_off("pbx1", false),
+        _ => world.with("pbx1", |pbx, now| pbx.set_faults(Faults::default(), now)),
+    }
+}
+
+/// What a user does meanwhile; a refusal is an answer too.
+async fn wish(world: &World<'_>, dice: u64, calls: &[CallId], recordings: &mut Vec<ifbus_call::RecordingId>) {
+    let control = &world.fleet.control;
+    let call = calls[usize::try_from(dice).expect("a small number") % calls.len()];
+    let room: ifbus_call::ConferenceId = "standup".parse().expect("a conference id");
+    let transfer = || Verb::Transfer { to: address("2999"), mode: Mode::Blind, role: None };
+    match dice % 7 {
+        0 => recordings.extend(control.record(call).await.ok().map(|recording| recording.id)),
+        1 => drop(control.enter(room, call).await),
+        2 => drop(world.act(call, Verb::Resume).await),
+        3 => drop(world.act(call, Verb::Hold { role: None }).await),
+        4 => drop(world.act(call, transfer()).await),
+        5 => drop(world.act(call, Verb::StopRecord).await),
+        _ => drop(world.act(call, Verb::Kick { role: Some(ifbus_call::Role::B) }).await),
+    }
+}
+
+#[test]
+fn point_25_whatever_breaks_each_call_ends_once_and_each_recording_is_stored_or_failed_once() {
+    let mut sums = [0; 3];
+    for seed in 0..30 {
+        let seen = run(5_000 + seed, &["pbx1"], async |world| {
+            let room: ifbus_call::ConferenceId = "standup".parse().expect("a conference id");
+            world.fleet.control.create_conference(room.clone(), None).await.expect("it is created");
+            let mut calls = Vec::new();
+            for n in 0..4u64 {
+                calls.push(world.talk(&format!("{}", 2000 + n), &format!("{}", 2100 + n)).await);
+            }
+            calls.push(member(world, "standup", "2300").await);
+            let mut recordings = Vec::new();
+            for n in 0..25u64 {
+                wish(world, seed * 5 + n * n, &calls, &mut recordings).await;
+                trouble(world, seed * 3 + n * 5 + n / 3);
+                world.pass(Duration::from_millis(53 * (n % 13))).await;
+            }
+            world.network.cut_off("pbx1", false);
+            world.with("pbx1", |pbx, now| pbx.set_faults(Faults::default(), now));
+            world.until("up", |world| world.state("pbx1") == ServerState::Up).await;
+            for id in &calls {
+                drop(world.act(*id, Verb::Hangup).await);
+            }
+            let told = |world: &World<'_>, kind: &str| {
+                world.events().iter().filter(|event| event.fact.kind == kind).count()
+            };
+            for id in &calls {
+                world.until("over", |world| world.status(*id).is_terminal()).await;
+            }
+            assert_eq!(told(world, "call.ended"), calls.len(), "seed {seed}: a call ends exactly once");
+            let view = |world: &World<'_>, id| world.fleet.board.recording(id).expect("it is shown");
+            for id in &recordings {
+                world.until("stored or failed", |world| view(world, *id).status.is_terminal()).await;
+            }
+            let ends = told(world, "recording.stored") + told(world, "recording.failed");
+            assert_eq!(ends, recordings.len(), "seed {seed}: a recording is over exactly once");
+            world.until("no leg is left", |world| world.channels("pbx1") == 0).await;
+            ["recording.stored", "conference.joined", "transfer.completed"].map(|kind| told(world, kind))
+        });
+        sums = std::array::from_fn(|n| sums[n] + seen[n]);
+    }
+    assert!(sums.iter().all(|sum| *sum >= 10), "much was tried and came about: {sums:?}");
 }
