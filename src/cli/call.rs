@@ -18,7 +18,7 @@ use super::render::{NOTHING, clean, count, ending, id, seconds_between, server};
 use super::screen::Colour;
 use super::session::{Session, unless_interrupted};
 use super::stream::{Events, Heard, What};
-use super::words::{Seconds, Words};
+use super::words::{Seconds, Words, YesNo};
 
 /// When a lost answer is asked for again.
 const AGAIN_AFTER: [Duration; 3] =
@@ -32,6 +32,7 @@ pub struct Place {
     server: Option<ifbus_call::ServerName>,
     caller_id: Option<Address>,
     timeout: Option<Seconds>,
+    record: Option<YesNo>,
     watch: Watch,
 }
 
@@ -49,12 +50,13 @@ enum Watch {
 impl Place {
     /// Sorts the words.
     pub fn plan(args: &CallArgs) -> Result<Self, Failure> {
-        let words = Words::sort("call", &args.words, &["from", "to", "caller_id", "timeout"])?;
+        let words = Words::sort("call", &args.words, &["from", "to", "caller_id", "timeout", "record"])?;
         Ok(Self {
             from: words.need("call", "from")?,
             to: words.need("call", "to")?,
             caller_id: words.get("caller_id")?,
             timeout: words.get("timeout")?,
+            record: words.get("record")?,
             server: words.server,
             watch: match (args.detach, args.follow) {
                 (true, _) => Watch::No,
@@ -70,6 +72,7 @@ impl Place {
             ("server", self.server.as_ref().map(|name| json!(name))),
             ("caller_id", self.caller_id.as_ref().map(|address| json!(address))),
             ("timeout_s", self.timeout.map(|seconds| json!(seconds.0))),
+            ("record", self.record.map(|wish| json!(wish.0))),
         ];
         for (key, value) in optional {
             if let Some(value) = value {
@@ -184,18 +187,22 @@ fn tell(session: &Session, placed: &CallView, heard: &Heard, watch: Watch) -> Re
 }
 
 /// ` 1.54  ringing   1001 rings`
-fn line(began: Timestamp, at: Timestamp, word: &str, text: &str) -> String {
+pub fn line(began: Timestamp, at: Timestamp, word: &str, text: &str) -> String {
     format!("{:>5.2}  {word:<9} {}", seconds_between(began, at), clean(text))
 }
 
 /// The word of an event of a call in a narrow column.
-fn word(kind: &str) -> &str {
+pub fn word(kind: &str) -> &str {
     match kind {
         "call.leg_answered" => "answered",
         "call.answered" => "joined",
         "call.verb_failed" => "failed",
         "call.dtmf_sent" => "dtmf",
-        kind => kind.strip_prefix("call.").unwrap_or(kind),
+        "recording.started" => "recorded",
+        "conference.joined" => "inside",
+        kind => {
+            kind.strip_prefix("call.").or_else(|| kind.strip_prefix("conference.")).unwrap_or(kind)
+        }
     }
 }
 

@@ -136,6 +136,10 @@ fn note(call: &CallView) -> String {
     if let Some(verb) = &call.verb {
         notes.push(format!("{} under way", verb.replace('_', " ")));
     }
+    notes.extend(call.conference.as_ref().map(|conference| format!("conference {conference}")));
+    if call.recording.is_some() {
+        notes.push("recording".to_owned());
+    }
     if call.legs.iter().any(|leg| leg.party != call.from && leg.party != call.to) {
         let parties: Vec<String> = call.legs.iter().map(|leg| leg.party.to_string()).collect();
         notes.push(format!("now {}", parties.join(", ")));

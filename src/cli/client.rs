@@ -135,6 +135,14 @@ impl Client {
         self.answer(request, Some(body)).await
     }
 
+    /// Changes something.
+    ///
+    /// # Errors
+    /// Every way to say no.
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.answer(self.request(awc::http::Method::PATCH, path), Some(body)).await
+    }
+
     /// Removes something.
     ///
     /// # Errors
@@ -153,6 +161,18 @@ impl Client {
         if let Some(after) = after {
             request = request.insert_header(("Last-Event-ID", after));
         }
+        self.opened(request).await
+    }
+
+    /// Begins to read a file.
+    ///
+    /// # Errors
+    /// Every way to say no.
+    pub async fn file(&self, path: &str) -> Result<ClientResponse, Failure> {
+        self.opened(self.request(awc::http::Method::GET, path)).await
+    }
+
+    async fn opened(&self, request: ClientRequest) -> Result<ClientResponse, Failure> {
         let mut response = self.in_time(request.send()).await?;
         if response.status().is_success() {
             return Ok(response);

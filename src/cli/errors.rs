@@ -118,6 +118,16 @@ impl Failure {
         Self::new(Code::UnknownCall.as_str(), Code::UnknownCall.title(), Exit::Unknown, detail)
     }
 
+    /// No recording has this id.
+    pub fn unknown_recording(detail: impl Into<String>) -> Self {
+        Self::new(Code::UnknownRecording.as_str(), Code::UnknownRecording.title(), Exit::Unknown, detail)
+    }
+
+    /// No server has this name, as far as a list tells.
+    pub fn unknown_server(detail: impl Into<String>) -> Self {
+        Self::new(Code::UnknownServer.as_str(), Code::UnknownServer.title(), Exit::Unknown, detail)
+    }
+
     /// No orchestrator has this name.
     pub fn unknown_orchestrator(detail: impl Into<String>) -> Self {
         Self::new("unknown_orchestrator", "no orchestrator has this name", Exit::Unknown, detail)

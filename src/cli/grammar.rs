@@ -86,6 +86,28 @@ pub enum Ask {
     Unmute(VerbArgs),
     /// Move a party to another one: call_id=ID to=1003
     Transfer(TransferArgs),
+    /// Conferences: parties of several calls that all hear each other
+    Conference {
+        /// What to do
+        #[command(subcommand)]
+        command: ConferenceCommand,
+    },
+    /// Record a call, and fetch what was recorded
+    Record {
+        /// What to do
+        #[command(subcommand)]
+        command: RecordCommand,
+    },
+    /// Give a server no new calls; those it has go on
+    Drain(DrainArgs),
+    /// Give a server calls again
+    Undrain {
+        /// The protocol: sip
+        #[arg(value_name = "sip", hide_possible_values = true)]
+        protocol: Protocol,
+        /// The server
+        name: String,
+    },
     /// List the calls
     Calls(CallsArgs),
     /// Show everything about a call or a server
@@ -180,7 +202,7 @@ pub struct CallArgs {
     /// The protocol: sip
     #[arg(value_name = "sip", hide_possible_values = true)]
     pub protocol: Protocol,
-    /// [NAME] from=1001 to=1002 [caller_id=N] [timeout=30]
+    /// [NAME] from=1001 to=1002 [caller_id=N] [timeout=30] [record=yes]
     #[arg(value_name = "WORDS")]
     pub words: Vec<String>,
     /// Do not wait; print the id and return
@@ -267,6 +289,94 @@ pub struct TransferArgs {
     /// Take a transfer back: the old pair talks again
     #[arg(long)]
     pub cancel: bool,
+}
+
+/// `ifbus conference`
+#[derive(Debug, Subcommand)]
+pub enum ConferenceCommand {
+    /// Name a conference and the server it is on
+    Create(RoomArgs),
+    /// Bring a party in: to=1003 calls it, call_id=ID takes both parties of a call
+    Add {
+        /// The conference and who.
+        #[command(flatten)]
+        room: RoomArgs,
+        /// Do not wait until it is inside; print the call's id and return
+        #[arg(long)]
+        detach: bool,
+    },
+    /// List the conferences, or the members of one
+    List {
+        /// The protocol: sip
+        #[arg(value_name = "sip", hide_possible_values = true)]
+        protocol: Protocol,
+        /// The conference; all of them if nothing is said
+        id: Option<String>,
+    },
+    /// Hang a member up: member=ID
+    Kick(RoomArgs),
+    /// Let nobody hear a member: member=ID
+    Mute(RoomArgs),
+    /// Let a member be heard again: member=ID
+    Unmute(RoomArgs),
+    /// Hang every member up and forget the conference
+    End {
+        /// The protocol: sip
+        #[arg(value_name = "sip", hide_possible_values = true)]
+        protocol: Protocol,
+        /// The conference
+        id: String,
+        /// Whether to ask.
+        #[command(flatten)]
+        consent: ConsentArgs,
+    },
+}
+
+/// A conference and what is said about it.
+#[derive(Debug, Args)]
+pub struct RoomArgs {
+    /// The protocol: sip
+    #[arg(value_name = "sip", hide_possible_values = true)]
+    pub protocol: Protocol,
+    /// The conference: letters, digits, `-` and `_`
+    pub id: String,
+    /// create: [server=NAME]; add: to=N or call_id=ID; kick, mute, unmute: member=ID
+    #[arg(value_name = "WORDS")]
+    pub words: Vec<String>,
+}
+
+/// `ifbus record`
+#[derive(Debug, Subcommand)]
+pub enum RecordCommand {
+    /// Record a call from now, or from its first talk: call_id=ID
+    Start(VerbArgs),
+    /// Stop a recording and wait until its file is stored: call_id=ID or rec_id=ID
+    Stop(VerbArgs),
+    /// Write the file of a recording here, its digest checked: call_id=ID or rec_id=ID [out=FILE]
+    Fetch {
+        /// Which.
+        #[command(flatten)]
+        verb: VerbArgs,
+        /// Write over a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// `ifbus drain`
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// The protocol: sip
+    #[arg(value_name = "sip", hide_possible_values = true)]
+    pub protocol: Protocol,
+    /// The server
+    pub name: String,
+    /// Wait until it carries no call of ours any more
+    #[arg(long)]
+    pub wait: bool,
+    /// Whether to ask.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
 }
 
 /// `ifbus calls`

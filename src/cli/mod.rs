@@ -12,10 +12,12 @@ mod call;
 mod calls;
 mod client;
 mod completion;
+mod conference;
 mod config;
 mod demo;
 mod detect;
 mod doctor;
+mod drain;
 mod dtmf;
 mod errors;
 mod events;
@@ -28,6 +30,7 @@ mod man;
 mod matrix;
 mod mute;
 mod prompt;
+mod record;
 mod remove;
 mod render;
 mod screen;
@@ -43,6 +46,7 @@ mod test;
 mod tests;
 mod transfer;
 mod version;
+mod watch;
 mod words;
 
 use std::ffi::OsString;
@@ -120,6 +124,9 @@ enum Plan {
     Hangup(hangup::Hangup),
     Act(act::Act),
     Remove(remove::Remove),
+    Conference(conference::Conference),
+    Record(record::Record),
+    Drain(drain::Drain),
     List,
     Calls(calls::Calls),
     Show(show::Show),
@@ -141,6 +148,10 @@ impl Plan {
             Ask::Dtmf(args) => Self::Act(dtmf::dtmf(&args.words)?),
             Ask::Transfer(args) => Self::Act(transfer::transfer(&args)?),
             Ask::Remove(args) => Self::Remove(remove::Remove::plan(&args)?),
+            Ask::Conference { command } => Self::Conference(conference::Conference::plan(command)?),
+            Ask::Record { command } => Self::Record(record::Record::plan(command)?),
+            Ask::Drain(args) => Self::Drain(drain::Drain::plan(&args)?),
+            Ask::Undrain { name, .. } => Self::Drain(drain::Drain::undo(&name)?),
             Ask::List { .. } => Self::List,
             Ask::Calls(args) => Self::Calls(calls::Calls::plan(args)?),
             Ask::Show { what, id } => Self::Show(show::Show::plan(what, &id)?),
@@ -173,6 +184,9 @@ impl Plan {
             Self::Hangup(hangup) => hangup.run(session).await,
             Self::Act(act) => act.run(session).await,
             Self::Remove(remove) => remove.run(session).await,
+            Self::Conference(conference) => conference.run(session).await,
+            Self::Record(record) => record.run(session).await,
+            Self::Drain(drain) => drain.run(session).await,
             Self::List => list::run(session).await,
             Self::Calls(calls) => calls.run(session).await,
             Self::Show(show) => show.run(session).await,

@@ -3,12 +3,13 @@
 use ifbus::serve::http::body::ListBody;
 use ifbus_call::ServerName;
 use ifbus_fleet::problem::Code;
-use ifbus_fleet::view::{CallView, EndView, ServerView};
+use ifbus_fleet::view::{CallView, EndView, RecordingView, ServerView};
 use jiff::Timestamp;
 
 use super::errors::Failure;
 use super::grammar::Shown;
-use super::list::{asr, colour, pdd, sign};
+use super::list::{self, asr, colour, pdd, sign};
+use super::record;
 use super::render::{NOTHING, clean, clock_ms, count, ending, seconds_between, server, span, talk};
 use super::screen::{Colour, Screen};
 use super::session::Session;
@@ -44,7 +45,9 @@ impl Show {
                 if session.screen.json {
                     return session.screen.line(answer.text.trim_end());
                 }
-                session.screen.lines(call(&answer.parse()?, Timestamp::now()))
+                let shown: CallView = answer.parse()?;
+                let recordings = recordings(session, &shown).await;
+                session.screen.lines(call(&shown, &recordings, Timestamp::now()))
             }
             Self::Server(name) => {
                 let answer = match session.client.get(&format!("/v1/servers/{name}")).await {
@@ -67,8 +70,17 @@ fn field(name: &str, value: impl AsRef<str>) -> String {
     format!("{name:<9} {}", clean(value.as_ref()))
 }
 
+/// The recordings of a call, newest first; none if the orchestrator does not tell.
+async fn recordings(session: &Session, call: &CallView) -> Vec<RecordingView> {
+    let listed = session.client.get("/v1/recordings").await;
+    let listed = listed.and_then(|answer| answer.parse::<ListBody<RecordingView>>());
+    let mut recordings = listed.map(|list| list.data).unwrap_or_default();
+    recordings.retain(|recording| recording.call == call.id);
+    recordings
+}
+
 /// The lines of a call.
-pub fn call(call: &CallView, now: Timestamp) -> Vec<String> {
+pub fn call(call: &CallView, recordings: &[RecordingView], now: Timestamp) -> Vec<String> {
     let held = if call.held { ", on hold" } else { "" };
     let stands =
         call.cause.as_ref().map_or_else(|| call.status.as_str().to_owned(), |end| ending(call.status, end));
@@ -81,6 +93,11 @@ pub fn call(call: &CallView, now: Timestamp) -> Vec<String> {
     if let Some(verb) = &call.verb {
         lines.push(field("under way", verb.replace('_', " ")));
     }
+    lines.extend(call.conference.as_ref().map(|conference| {
+        let inside = call.legs.iter().filter(|leg| leg.in_conference).count();
+        field("in", format!("conference {conference}, {} of {} inside", inside, count(call.legs.len(), "leg")))
+    }));
+    lines.extend(recordings.iter().map(|recording| field("recording", record::line(recording))));
     for leg in &call.legs {
         let muted: Vec<&str> = leg.muted.iter().map(|way| direction(*way)).collect();
         let muted = if muted.is_empty() { String::new() } else { format!(", muted {}", muted.join(" and ")) };
@@ -167,6 +184,7 @@ pub fn one_server(screen: &Screen, server: &ServerView, now: Timestamp) -> Vec<S
         field("load", load(&server.load)),
         field("foreign", format!("{}: ifbus calls --foreign", count(server.foreign as usize, "leg"))),
     ];
+    lines.extend(server.drain.as_ref().map(|drain| field("drain", list::drain(drain))));
     lines.extend(server.note.iter().map(|note| field("note", note)));
     for interface in &server.interfaces {
         let answer = match (&interface.why, interface.answered_ms) {

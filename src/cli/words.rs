@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use ifbus_call::{CallId, LegId, ServerName};
+use ifbus_call::{CallId, LegId, RecordingId, ServerName};
 
 use super::errors::Failure;
 
@@ -49,6 +49,17 @@ impl Words {
             return Err(Failure::usage(format!("{key}= is given twice")));
         }
         Ok(())
+    }
+
+    /// Refuses a name among the words of a command that takes none there.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn without_name(self, verb: &str, known: &[&str]) -> Result<Self, Failure> {
+        match &self.server {
+            Some(name) => Err(Failure::usage(format!("`{name}` is one name too many")).with(takes(verb, known))),
+            None => Ok(self),
+        }
     }
 
     /// The value of a key, in its form.
@@ -106,6 +117,60 @@ impl FromStr for CallWord {
             (true, false) => Ok(Self(ending.to_ascii_uppercase())),
             (true, true) if text.parse::<CallId>().is_ok() => Ok(Self(text.to_owned())),
             _ => Err("a call is named by its id (`c_` and 26 characters) or the last characters of it"),
+        }
+    }
+}
+
+/// A recording's id or its ending, as the API takes it in a path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordingWord(pub String);
+
+impl FromStr for RecordingWord {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_ending = (1..=26).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if is_ending {
+            Ok(Self(text.to_ascii_uppercase()))
+        } else if text.parse::<RecordingId>().is_ok() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a recording is named by its id (`rec_` and 26 characters) or the last characters of it")
+        }
+    }
+}
+
+/// A member of a conference: its id (`c_...a`), the ending of it, or a call with one leg in there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberWord(pub String);
+
+impl FromStr for MemberWord {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+        // A name of dots alone would be another place in a path.
+        let has_name = text.bytes().any(|byte| byte.is_ascii_alphanumeric());
+        if text.len() <= 40 && has_name && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("a member is named by its id (a call's id, a dot and a letter) or the last characters of it")
+        }
+    }
+}
+
+/// `yes` or `no`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct YesNo(pub bool);
+
+impl FromStr for YesNo {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "yes" => Ok(Self(true)),
+            "no" => Ok(Self(false)),
+            _ => Err("yes or no"),
         }
     }
 }

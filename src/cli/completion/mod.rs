@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use clap::{Command, CommandFactory};
 use ifbus::serve::http::body::ListBody;
-use ifbus_call::Kind;
-use ifbus_fleet::view::{CallView, ServerView};
+use ifbus_call::{ConferenceId, Kind};
+use ifbus_fleet::view::{CallView, ConferenceView, ServerView};
 use serde::de::DeserializeOwned;
 
 use super::client::Client;
+use super::conference;
 use super::errors::Failure;
 use super::grammar::{Cli, Shell};
 use super::screen::Screen;
@@ -42,6 +43,10 @@ pub fn offer(screen: &Screen, on: Option<&str>, line: &str) -> Result<(), Failur
         Offer::Word(word) => vec![word],
         Offer::Servers(before) => with(&before, live(on, servers)),
         Offer::Calls(before) => with(&before, live(on, calls)),
+        Offer::Conferences => live(on, conferences),
+        Offer::Members { before, conference } => {
+            with(&before, live(on, async |client| members(client, &conference).await))
+        }
     });
     let last = last(line).to_owned();
     let mut offered: Vec<String> = offered.filter(|word| word.starts_with(&last)).collect();
@@ -68,6 +73,15 @@ pub enum Offer {
     Servers(String),
     /// Living calls, behind this beginning.
     Calls(String),
+    /// The conferences.
+    Conferences,
+    /// The members of a conference, behind this beginning.
+    Members {
+        /// What stands before each.
+        before: String,
+        /// Which conference.
+        conference: String,
+    },
 }
 
 /// What is wanted at the end of a line.
@@ -160,24 +174,24 @@ fn positional(name: &str, at: &Command, given: &[&str]) -> Vec<Offer> {
         ("help", []) => ["examples", "exit-codes", "environment", "json"].map(word).to_vec(),
         (
             "add" | "test" | "call" | "hangup" | "list" | "remove" | "hold" | "resume" | "dtmf" | "mute"
-            | "unmute" | "transfer",
+            | "unmute" | "transfer" | "drain" | "undrain",
             [],
         ) => {
             vec![word("sip")]
         }
-        ("test" | "remove", ["sip"]) => vec![names()],
+        ("conference", given) => in_conference(at, given),
+        ("record", []) if at.get_name() != "record" => vec![word("sip")],
+        ("test" | "remove" | "drain" | "undrain", ["sip"]) => vec![names()],
         ("add", ["sip", _]) => {
             Kind::ALL.into_iter().map(|kind| word(kind.as_str())).chain([word("auto")]).collect()
         }
+        ("record", ["sip", rest @ ..]) if at.get_name() != "start" => {
+            let keys: &[&str] =
+                if at.get_name() == "fetch" { &["call_id", "rec_id", "out"] } else { &["call_id", "rec_id"] };
+            pairs(keys, rest)
+        }
         (verb, ["sip", rest @ ..]) => {
-            let mut offers: Vec<Offer> = keys(verb)
-                .iter()
-                .filter(|key| !rest.iter().any(|word| word.starts_with(&format!("{key}="))))
-                .map(|key| word(&format!("{key}=")))
-                .collect();
-            if offers.contains(&word("call_id=")) {
-                offers.push(Offer::Calls("call_id=".to_owned()));
-            }
+            let mut offers = pairs(keys(verb), rest);
             if !offers.is_empty() && rest.iter().all(|word| word.contains('=')) {
                 offers.push(names());
             }
@@ -188,11 +202,41 @@ fn positional(name: &str, at: &Command, given: &[&str]) -> Vec<Offer> {
     }
 }
 
+/// The keys that are not there yet, with the living calls behind the one that takes them.
+fn pairs(keys: &[&str], given: &[&str]) -> Vec<Offer> {
+    let mut offers: Vec<Offer> = keys
+        .iter()
+        .filter(|key| !given.iter().any(|word| word.starts_with(&format!("{key}="))))
+        .map(|key| word(&format!("{key}=")))
+        .collect();
+    if offers.contains(&word("call_id=")) {
+        offers.push(Offer::Calls("call_id=".to_owned()));
+    }
+    offers
+}
+
+/// Behind `ifbus conference`.
+fn in_conference(at: &Command, given: &[&str]) -> Vec<Offer> {
+    match (at.get_name(), given) {
+        ("conference", _) => subcommands(at),
+        (_, []) => vec![word("sip")],
+        ("create", ["sip"]) => Vec::new(), // a name of one's own
+        (_, ["sip"]) => vec![Offer::Conferences],
+        ("create", ["sip", _, rest @ ..]) if rest.is_empty() => vec![Offer::Servers("server=".to_owned())],
+        ("add", ["sip", _, rest @ ..]) => pairs(&["to", "call_id", "caller_id", "timeout", "record"], rest),
+        ("kick" | "mute" | "unmute", ["sip", conference]) => {
+            let (before, conference) = ("member=".to_owned(), (*conference).to_owned());
+            vec![Offer::Members { before, conference }]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The keys that a verb takes.
 const fn keys(verb: &str) -> &'static [&'static str] {
     match verb.as_bytes() {
-        b"call" => &["from", "to", "caller_id", "timeout"],
-        b"hangup" | b"resume" => &["call_id"],
+        b"call" => &["from", "to", "caller_id", "timeout", "record"],
+        b"hangup" | b"resume" | b"record" => &["call_id"],
         b"hold" => &["call_id", "leg"],
         b"dtmf" => &["call_id", "digits", "leg"],
         b"mute" | b"unmute" => &["call_id", "leg", "direction"],
@@ -203,7 +247,7 @@ const fn keys(verb: &str) -> &'static [&'static str] {
 
 // === what is there now ===
 
-fn live<F: Future<Output = Option<Vec<String>>>>(on: Option<&str>, ask: fn(Client) -> F) -> Vec<String> {
+fn live(on: Option<&str>, ask: impl AsyncFnOnce(Client) -> Option<Vec<String>>) -> Vec<String> {
     block_on(async {
         let asked = async { ask(session::existing(on).await.ok()??).await };
         tokio::time::timeout(LIVE_WITHIN, asked).await.ok().flatten().unwrap_or_default()
@@ -219,6 +263,17 @@ async fn calls(client: Client) -> Option<Vec<String>> {
     let path = format!("/v1/calls?status=queued,ringing,in-progress&limit={CALLS_MAX}");
     let calls: ListBody<CallView> = get(&client, &path).await?;
     Some(calls.data.into_iter().map(|call| call.id.ending()).collect())
+}
+
+async fn conferences(client: Client) -> Option<Vec<String>> {
+    let conferences: ListBody<ConferenceView> = get(&client, "/v1/conferences").await?;
+    Some(conferences.data.into_iter().map(|conference| conference.id.to_string()).collect())
+}
+
+async fn members(client: Client, conference: &str) -> Option<Vec<String>> {
+    let id: ConferenceId = conference.parse().ok()?;
+    let view: ConferenceView = get(&client, &format!("/v1/conferences/{id}")).await?;
+    Some(view.members.iter().map(|member| conference::name(member, true)).collect())
 }
 
 async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Option<T> {

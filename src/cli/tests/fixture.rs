@@ -2,7 +2,8 @@
 
 use ifbus_call::{By, CallId, Cause, Kind, Said};
 use ifbus_fleet::view::{
-    AttemptView, CallView, EndView, InterfaceView, LinkView, Origin, ServerState, ServerView, Status,
+    AttemptView, CallView, ConferenceView, EndView, InterfaceView, LinkView, MemberView, Origin, ServerState,
+    ServerView, Status,
 };
 use jiff::Timestamp;
 
@@ -63,6 +64,30 @@ pub(super) fn call(number: u128, status: Status) -> CallView {
         ended_at: None,
         duration_s: None,
         seq: 3,
+    }
+}
+
+/// A conference with `n` members, every second of them muted, the last one not inside yet.
+pub(super) fn conference(n: u128) -> ConferenceView {
+    let member = |number: u128| {
+        let call = call(0xBEEF + number, Status::InProgress).id;
+        MemberView {
+            id: format!("{call}.a"),
+            call,
+            role: ifbus_call::Role::A,
+            party: format!("{}", 1001 + number).parse().unwrap(),
+            stage: if number + 1 == n { "ringing" } else { "up" }.to_owned(),
+            inside: number + 1 != n,
+            muted: number % 2 == 1,
+        }
+    };
+    ConferenceView {
+        id: "the-standup-of-the-northern-team".parse().unwrap(),
+        object: "conference".to_owned(),
+        server: "pbx1".parse().unwrap(),
+        created_at: now(),
+        members: (0..n).map(member).collect(),
+        foreign: 1,
     }
 }
 

@@ -2,9 +2,9 @@ use ifbus_call::Cause;
 use ifbus_fleet::view::{AttemptView, FiguresView, ForeignView, ServerState, Status};
 use unicode_width::UnicodeWidthStr;
 
-use super::fixture::{call, end, now, pipe, plain, server, terminal};
+use super::fixture::{call, conference, end, now, pipe, plain, server, terminal};
 use crate::cli::screen::Screen;
-use crate::cli::{calls, list, matrix};
+use crate::cli::{calls, conference as room, list, matrix};
 
 fn servers(screen: &Screen) -> Vec<String> {
     let mut warned = server("kam-edge-of-the-far-north-with-a-long-na", ServerState::Degraded);
@@ -109,6 +109,45 @@ fn point_16_calls_on_a_terminal_and_in_a_pipe() {
             );
         }
     }
+}
+
+#[test]
+fn point_16_conferences_and_members_on_a_terminal_and_in_a_pipe() {
+    let view = conference(3);
+    let shown = room::table(std::slice::from_ref(&view)).lines(&plain(120));
+    let expected = [
+        "ID                                SERVER  MEMBERS  INSIDE  MUTED  NOTE",
+        "the-standup-of-the-northern-team  pbx1          3       2      1  and 1 leg that dialled in: ifbus calls --foreign",
+    ];
+    assert_eq!(shown, expected);
+    let short: Vec<String> = view.members.iter().map(|member| member.call.ending()).collect();
+    let shown = room::roll(&view.members, true).lines(&plain(80));
+    let expected = [
+        "MEMBER    STATE    PARTY  MUTED  CALL".to_owned(),
+        format!("{0}.a  inside   1001          {0}", short[0]),
+        format!("{0}.a  inside   1002   muted  {0}", short[1]),
+        format!("{0}.a  ringing  1003          {0}", short[2]),
+    ];
+    assert_eq!(shown, expected);
+    let piped = room::roll(&view.members, false).lines(&pipe());
+    let whole = view.members[1].call;
+    assert_eq!(piped[2], format!("{whole}.a\tinside\t1002\tmuted\t{whole}"));
+    for width in [60, 80, 200] {
+        let tables = [room::table(std::slice::from_ref(&view)), room::roll(&view.members, true)];
+        for line in tables.iter().flat_map(|table| table.lines(&plain(width))) {
+            assert!(line.width() <= width, "{width}: {line}");
+        }
+        assert!(tables[0].lines(&plain(width))[1].starts_with(view.id.as_str()), "the id is whole");
+    }
+}
+
+#[test]
+fn a_call_tells_of_its_conference_and_of_being_recorded() {
+    let mut call = call(0xBEEF, Status::InProgress);
+    call.conference = Some("standup".parse().unwrap());
+    call.recording = Some("rec_01KAQ4ZT8M3XHWE9P6S2K5DQ2M".parse().unwrap());
+    let lines = calls::table(&[call], now(), false).lines(&pipe());
+    assert!(lines[1].ends_with("\tconference standup, recording"), "{}", lines[1]);
 }
 
 #[test]

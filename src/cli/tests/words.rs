@@ -1,7 +1,7 @@
 use ifbus_call::Address;
 
 use crate::cli::errors::Exit;
-use crate::cli::words::{CallWord, Party, Seconds, Words};
+use crate::cli::words::{CallWord, MemberWord, Party, RecordingWord, Seconds, Words};
 
 fn sort(words: &[&str]) -> Result<Words, crate::cli::errors::Failure> {
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
@@ -47,6 +47,22 @@ fn a_call_is_named_whole_or_by_its_last_characters() {
     assert_eq!(whole.parse::<CallWord>().unwrap().0, whole);
     for wrong in ["", "c_", "c_K5DQ2M", "../x", "K5DQ2M?", "c_01KAQ4ZT8M3XHWE9P6S2K5DQ2MX"] {
         assert!(wrong.parse::<CallWord>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn recordings_and_members_are_named_by_nothing_that_is_another_path() {
+    assert_eq!("w3c8hn".parse::<RecordingWord>().unwrap().0, "W3C8HN");
+    let whole = "rec_01KAQ4ZT8M3XHWE9P6S2K5DQ2M";
+    assert_eq!(whole.parse::<RecordingWord>().unwrap().0, whole);
+    for wrong in ["", "rec_", "rec_K5DQ2M", "../x", "a/b", "x?y", "rec_01KAQ4ZT8M3XHWE9P6S2K5DQ2M/file"] {
+        assert!(wrong.parse::<RecordingWord>().is_err(), "{wrong}");
+    }
+    for right in ["K5DQ2M.a", "c_01KAQ4ZT8M3XHWE9P6S2K5DQ2M.b", "k5dq2m"] {
+        assert_eq!(right.parse::<MemberWord>().unwrap().0, right);
+    }
+    for wrong in ["", ".", "..", "../x", "a/b", "a b", "x?y", "a%2fb", &"x".repeat(41)] {
+        assert!(wrong.parse::<MemberWord>().is_err(), "{wrong}");
     }
 }
 
