@@ -200,9 +200,7 @@ pub fn word(kind: &str) -> &str {
         "call.dtmf_sent" => "dtmf",
         "recording.started" => "recorded",
         "conference.joined" => "inside",
-        kind => {
-            kind.strip_prefix("call.").or_else(|| kind.strip_prefix("conference.")).unwrap_or(kind)
-        }
+        kind => kind.strip_prefix("call.").or_else(|| kind.strip_prefix("conference.")).unwrap_or(kind),
     }
 }
 

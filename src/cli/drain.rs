@@ -68,7 +68,7 @@ async fn drain(session: &Session, name: &ServerName, wait: bool, consent: Consen
     };
     let others = list.data.iter().filter(|other| other.name != *name && other.kind == server.kind);
     let is_last = server.drain.is_none() && !others.map(|other| other.state).any(ServerState::takes_calls);
-    let calls = if server.calls > 0 && screen.json { ids(session, name).await? } else { Vec::new() };
+    let calls = if consent.dry_run && screen.json { ids(session, name).await? } else { Vec::new() };
     if !(Blast { text: text(server, is_last), is_wide: is_last, calls }).go_on(screen, consent)? {
         return Ok(());
     }
@@ -126,7 +126,11 @@ fn told(session: &Session, server: &ServerView) -> Result<(), Failure> {
         0 => "no call of ours is left".to_owned(),
         n => format!("{} of ours left", count(n as usize, "call")),
     };
-    screen.line(&format!("{} {}: no new calls of ours, {says}; {left}", server.name, server.state.as_str()))?;
+    screen.line(&format!(
+        "{} {}: no new calls of ours, {says}; {left}",
+        server.name,
+        server.state.as_str()
+    ))?;
     match inbound {
         Some(Inbound::Open { need: Some(need) }) => {
             let text = format!("its telephones and trunks can still call; to close it needs {need}");
@@ -136,7 +140,10 @@ fn told(session: &Session, server: &ServerView) -> Result<(), Failure> {
             screen.note_as(Colour::Yellow, "warn", "its telephones and trunks can still call");
         }
         None => {
-            let text = format!("the server has not confirmed it; it is told as soon as it is up: ifbus show server {}", server.name);
+            let text = format!(
+                "the server has not confirmed it; it is told as soon as it is up: ifbus show server {}",
+                server.name
+            );
             screen.note_as(Colour::Yellow, "warn", &text);
         }
         Some(Inbound::Closed) => {}

@@ -108,7 +108,8 @@ impl Which {
             return session.client.get(&format!("/v1/recordings/{recording}")).await?.parse();
         }
         let recordings: ListBody<RecordingView> = session.client.get("/v1/recordings").await?.parse()?;
-        let newest = recordings.data.into_iter().filter(|view| view.call == call.id).max_by_key(|view| view.id);
+        let newest =
+            recordings.data.into_iter().filter(|view| view.call == call.id).max_by_key(|view| view.id);
         newest.ok_or_else(|| {
             let short = id(call.id, session.screen.is_terminal());
             Failure::unknown_recording(format!("no recording of the call {short} is known"))
@@ -136,7 +137,9 @@ async fn look(session: &Session, recording: &RecordingView) -> Result<RecordingV
 /// Prints a recording: its body for a program, else a line.
 fn say(session: &Session, recording: &RecordingView, text: &str) -> Result<(), Failure> {
     if session.screen.json {
-        return session.screen.line(&serde_json::to_string(recording).expect("a view can be written as JSON"));
+        return session
+            .screen
+            .line(&serde_json::to_string(recording).expect("a view can be written as JSON"));
     }
     session.screen.line(text)
 }
@@ -151,7 +154,11 @@ async fn start(session: &Session, word: &CallWord, server: Option<&ServerName>) 
         let path = format!("/v1/calls/{}/recordings", word.0);
         let recording: RecordingView = session.client.post(&path, &json!({}), None).await?.parse()?;
         let call: CallView = session.client.get(&format!("/v1/calls/{}", recording.call)).await?.parse()?;
-        let now = if call.status == Status::InProgress { begun(session, &recording, before).await? } else { recording };
+        let now = if call.status == Status::InProgress {
+            begun(session, &recording, before).await?
+        } else {
+            recording
+        };
         Ok((now, call))
     };
     let (recording, call) = session.screen.wait("starting", unless_interrupted(starting, last_words)).await?;
@@ -163,12 +170,18 @@ async fn start(session: &Session, word: &CallWord, server: Option<&ServerName>) 
 }
 
 /// Waits until the server records, or said why not.
-async fn begun(session: &Session, recording: &RecordingView, before: watch::Before) -> Result<RecordingView, Failure> {
+async fn begun(
+    session: &Session,
+    recording: &RecordingView,
+    before: watch::Before,
+) -> Result<RecordingView, Failure> {
     let name = recording.id.to_string();
     let waiting = watch::until(session, recording.call, before, "waiting for the server", async |sign| {
         let kind = if let Sign::Event(event) = sign { event.fact.kind.as_str() } else { "" };
         Ok(match sign {
-            Sign::Event(event) if kind == "recording.started" && event.fact.text.contains(&name) => Some(None),
+            Sign::Event(event) if kind == "recording.started" && event.fact.text.contains(&name) => {
+                Some(None)
+            }
             Sign::Event(event) if matches!(kind, "call.verb_failed" | "call.ended" | "recording.failed") => {
                 Some(Some(event.fact.text.clone()))
             }

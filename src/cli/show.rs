@@ -95,7 +95,10 @@ pub fn call(call: &CallView, recordings: &[RecordingView], now: Timestamp) -> Ve
     }
     lines.extend(call.conference.as_ref().map(|conference| {
         let inside = call.legs.iter().filter(|leg| leg.in_conference).count();
-        field("in", format!("conference {conference}, {} of {} inside", inside, count(call.legs.len(), "leg")))
+        field(
+            "in",
+            format!("conference {conference}, {} of {} inside", inside, count(call.legs.len(), "leg")),
+        )
     }));
     lines.extend(recordings.iter().map(|recording| field("recording", record::line(recording))));
     for leg in &call.legs {

@@ -57,7 +57,9 @@ impl Words {
     /// There is one.
     pub fn without_name(self, verb: &str, known: &[&str]) -> Result<Self, Failure> {
         match &self.server {
-            Some(name) => Err(Failure::usage(format!("`{name}` is one name too many")).with(takes(verb, known))),
+            Some(name) => {
+                Err(Failure::usage(format!("`{name}` is one name too many")).with(takes(verb, known)))
+            }
             None => Ok(self),
         }
     }
@@ -129,7 +131,8 @@ impl FromStr for RecordingWord {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_ending = (1..=26).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_ending =
+            (1..=26).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if is_ending {
             Ok(Self(text.to_ascii_uppercase()))
         } else if text.parse::<RecordingId>().is_ok() {

@@ -107,6 +107,23 @@ fn point_15_a_question_takes_no_for_an_answer_unless_it_is_yes() {
 }
 
 #[test]
+fn point_15_a_drain_of_the_last_of_a_kind_takes_no_for_an_answer_unless_it_is_yes() {
+    let question = "42 calls of ours go on; no other asterisk takes calls. Go on? [y/N] ";
+    for (typed, code, asked) in [("\n", 1, 1), ("n\n", 1, 1), ("y\n", 0, 2)] {
+        let fake = Fake::new(|request| match request.path.as_str() {
+            "/v1/servers" => {
+                list([fake::server("pbx1", ServerState::Up, 42), fake::server("old", ServerState::Down, 0)])
+            }
+            _ => Reply::Json(200, json!(fake::server("pbx1", ServerState::Draining, 42))),
+        });
+        let home = Home::new().with("IFBUS_URL", &fake.url).with("NO_COLOR", "1");
+        let (ended, text) = shown(&home, "drain sip pbx1", typed);
+        assert!(text.contains(question), "{text:?}");
+        assert_eq!((ended, fake.asked().len()), (code, asked), "{typed:?}: {text:?}");
+    }
+}
+
+#[test]
 fn a_secret_that_is_typed_is_not_shown_and_ctrl_c_adds_nothing() {
     let fake = Fake::new(|_| Reply::Json(201, json!(fake::server("pbx1", ServerState::Up, 0))));
     let home = Home::new().with("IFBUS_URL", &fake.url).with("NO_COLOR", "1");

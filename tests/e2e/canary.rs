@@ -212,7 +212,7 @@ fn in_errors(_: &Target) -> Result<(), Skipped> {
 
 /// Calls, verbs, events and every command that shows something.
 fn use_everything(rig: &Rig) {
-    let id = clean(rig, "call sip from=1001 to=1002 --detach", None, "").ends(0).out.trim().to_owned();
+    let id = clean(rig, "call sip by-env from=1001 to=1002 --detach", None, "").ends(0).out.trim().to_owned();
     rig.until("both talk", |rig| rig.call(&id)["status"] == "in-progress");
     for words in [
         format!("hold sip call_id={id}"),
@@ -229,7 +229,18 @@ fn use_everything(rig: &Rig) {
         "test sip by-env --json".to_owned(),
         "config show --origin".to_owned(),
         "version".to_owned(),
+        "conference create sip standup server=by-env".to_owned(),
+        format!("conference add sip standup call_id={id}"),
+        "conference list sip standup".to_owned(),
+        format!("conference mute sip standup member={id}.a"),
+        format!("conference kick sip standup member={id}.b"),
+        format!("record start sip call_id={id}"),
+        format!("record stop sip call_id={id}"),
+        format!("record fetch sip call_id={id} out={id}.wav"),
+        "drain sip by-env --yes".to_owned(),
+        "undrain sip by-env".to_owned(),
         format!("hangup sip call_id={id}"),
+        "conference end sip standup".to_owned(),
     ] {
         clean(rig, &words, None, "").ends(0);
     }
@@ -264,6 +275,8 @@ fn api_is_clean(rig: &Rig) {
     let document = api.get("/openapi.json").json();
     let call = rig.calls("completed").into_iter().next().expect("a call was made");
     api.post("/v1/conferences", &json!({ "id": "meeting" }));
+    let recordings = api.get("/v1/recordings").json();
+    let recording = recordings["data"][0]["id"].as_str().expect("the call was recorded");
     let mut looked = 0;
     for (path, methods) in document["paths"].as_object().expect("there are paths") {
         if methods.get("get").is_none() || path == "/v1/events" {
@@ -272,7 +285,7 @@ fn api_is_clean(rig: &Rig) {
         let id = match &path {
             path if path.contains("calls") => call.as_str(),
             path if path.contains("conferences") => "meeting",
-            path if path.contains("recordings/") => continue, // the call was not recorded
+            path if path.contains("recordings/") => recording,
             _ => "by-env",
         };
         let path = path.replace("{id}", id).replace("{name}", id).replace("{code}", "unknown_call");

@@ -62,6 +62,7 @@ fn every_output(_: &Target) -> Result<(), Skipped> {
     document.holds("CallView", last, "call --follow");
     rest[1..].iter().for_each(|event| document.holds("EventView", event, "call --follow"));
 
+    conferences_and_recordings(&rig, &document, &id);
     for (words, schema) in [
         ("list sip".to_owned(), "ListBody_ServerView"),
         ("calls".to_owned(), "ListBody_CallView"),
@@ -135,11 +136,53 @@ fn every_output(_: &Target) -> Result<(), Skipped> {
     Ok(())
 }
 
+/// The bodies of conferences, recordings and drain; the call is as before afterwards.
+fn conferences_and_recordings(rig: &Rig, document: &Document, id: &str) {
+    document.holds("ConferenceView", &one(rig, "conference create sip standup", 0), "conference create");
+    document.holds("ConferenceView", &one(rig, "conference create sip standup", 0), "conference create");
+    let added = one(rig, "conference add sip standup to=1004", 0);
+    document.holds("CallView", &added, "conference add");
+    let member = added["id"].as_str().expect("a call has an id");
+    document.holds("CallView", &one(rig, "conference add sip standup to=1009", 1), "conference add, busy");
+    let detached = one(rig, "conference add sip standup to=1005 --detach", 0);
+    document.holds("CallView", &detached, "conference add --detach");
+    let second = detached["id"].as_str().expect("a call has an id").to_owned();
+    rig.until("it is inside", |rig| rig.told(&second, "conference.joined"));
+    for (words, schema) in [
+        ("conference list sip".to_owned(), "ListBody_ConferenceView"),
+        ("conference list sip standup".to_owned(), "ConferenceView"),
+        (format!("conference mute sip standup member={member}"), "OrderBody"),
+        (format!("conference mute sip standup member={member}.a"), "OrderBody"), // it is so already
+        (format!("conference unmute sip standup member={member}"), "OrderBody"),
+        (format!("conference kick sip standup member={member}"), "OrderBody"),
+    ] {
+        document.holds(schema, &one(rig, &words, 0), &words);
+    }
+    let plan = one(rig, "conference end sip standup --dry-run", 0);
+    assert_eq!((&plan["object"], &plan["calls"]), (&json!("plan"), &json!([second])));
+    document.holds("ConferenceView", &one(rig, "conference end sip standup --yes", 0), "conference end");
+    rig.until("its member is gone", |rig| rig.call(&second)["status"] == "completed");
+
+    let started = one(rig, &format!("record start sip call_id={id}"), 0);
+    document.holds("RecordingView", &started, "record start");
+    let recording = started["id"].as_str().expect("a recording has an id");
+    for words in [format!("record stop sip call_id={id}"), format!("record fetch sip rec_id={recording}")] {
+        document.holds("RecordingView", &one(rig, &words, 0), &words);
+    }
+
+    let plan = one(rig, "drain sip pbx1 --dry-run", 0);
+    let would = plan["would"].as_str().expect("a sentence");
+    assert!(plan["object"] == "plan" && would.ends_with("no other asterisk takes calls"), "{plan:#}");
+    document.holds("ServerView", &one(rig, "drain sip pbx1 --yes", 0), "drain");
+    document.holds("ServerView", &one(rig, "undrain sip pbx1", 0), "undrain");
+}
+
 fn the_same_body(_: &Target) -> Result<(), Skipped> {
     let rig = Rig::simple();
     rig.add();
     let id = rig.talk("1001", "1002");
     rig.until("the call is quiet", |rig| rig.told(&id, "call.answered"));
+    rig.ifbus("conference create sip standup").ends(0);
     for (words, path) in [
         ("list sip".to_owned(), "/v1/servers".to_owned()),
         ("calls".to_owned(), "/v1/calls?limit=50".to_owned()),
@@ -151,6 +194,8 @@ fn the_same_body(_: &Target) -> Result<(), Skipped> {
         ("matrix".to_owned(), "/v1/matrix".to_owned()),
         ("matrix --kind asterisk".to_owned(), "/v1/matrix?kind=asterisk".to_owned()),
         (format!("show call {id}"), format!("/v1/calls/{id}")),
+        ("conference list sip".to_owned(), "/v1/conferences".to_owned()),
+        ("conference list sip standup".to_owned(), "/v1/conferences/standup".to_owned()),
         ("show server pbx1".to_owned(), "/v1/servers/pbx1".to_owned()),
     ] {
         rig.until(&words, |rig| still(one(rig, &words, 0)) == still(rig.api().get(&path).json()));
@@ -182,6 +227,14 @@ fn errors(_: &Target) -> Result<(), Skipped> {
         ("show call 000000", 3),
         ("hold sip call_id=000000", 3),
         ("remove sip pbx9", 3),
+        ("conference list sip nowhere", 3),
+        ("conference add sip nowhere to=1003", 3),
+        ("conference add sip nowhere", 2),
+        ("record stop sip rec_id=000000", 3),
+        ("record fetch sip call_id=000000", 3),
+        ("drain sip pbx9", 3),
+        ("undrain sip pbx9", 3),
+        ("drain sip pbx1", 2),
         ("test sip pbx9", 3),
         ("add sip pbx2 asterisk --auth user=x,secret=y --set ari_port=nonsense", 2),
         ("call sip from=1001", 2),

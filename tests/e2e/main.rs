@@ -21,6 +21,7 @@ mod points;
 mod process;
 mod reload;
 mod rig;
+mod rooms;
 mod schema;
 mod setup;
 mod stopping;
@@ -65,6 +66,7 @@ const THEMES: &[&[Test]] = &[
     demo::TESTS,
     json::TESTS,
     points::TESTS,
+    rooms::TESTS,
     reload::TESTS,
     doctor::TESTS,
     setup::TESTS,

@@ -190,6 +190,9 @@ fn completion(_: &Target) -> Result<(), Skipped> {
         ran.out.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let whole = format!("call_id={ending}");
+    rig.ifbus("conference create sip standup").ends(0);
+    rig.ifbus(&format!("conference add sip standup call_id={id}")).ends(0);
+    let member = format!("member={ending}.b");
     for (line, expected) in [
         ("ifbus test sip ", "pbx1"),
         ("ifbus test sip p", "pbx1"),
@@ -199,6 +202,11 @@ fn completion(_: &Target) -> Result<(), Skipped> {
         ("ifbus hangup sip call_id=", &whole),
         ("ifbus bus hold sip pbx1 call_id=", &whole),
         ("ifbus events --call ", ending),
+        ("ifbus drain sip ", "pbx1"),
+        ("ifbus conference add sip ", "standup"),
+        ("ifbus conference mute sip standup ", &member),
+        ("ifbus conference kick sip standup member=", &member),
+        ("ifbus record stop sip call_id=", &whole),
     ] {
         assert!(complete(line).iter().any(|word| word == expected), "{line}: {:?}", complete(line));
     }

@@ -78,8 +78,7 @@ impl Join {
             let path = format!("/v1/conferences/{}/members", self.conference);
             Ok((before, session.client.post(&path, &self.body, None).await?))
         };
-        let (before, answer) =
-            screen.wait("asking", unless_interrupted(asking, last_words)).await?;
+        let (before, answer) = screen.wait("asking", unless_interrupted(asking, last_words)).await?;
         let call: CallView = answer.parse()?;
         if self.is_detached {
             let id = call.id.to_string();
@@ -89,11 +88,17 @@ impl Join {
             screen.line(&call.id.to_string())?;
         }
         let is_so = answer.status == 200;
-        let came = if is_so { Came { call, refused: None } } else { self.watch(session, call, before).await? };
+        let came =
+            if is_so { Came { call, refused: None } } else { self.watch(session, call, before).await? };
         self.conclude(session, &came)
     }
 
-    async fn watch(&self, session: &Session, asked: CallView, before: watch::Before) -> Result<Came, Failure> {
+    async fn watch(
+        &self,
+        session: &Session,
+        asked: CallView,
+        before: watch::Before,
+    ) -> Result<Came, Failure> {
         let short = id(asked.id, session.screen.is_terminal());
         let last_words = || format!("the call goes on; end it: ifbus hangup sip call_id={short}");
         // The times that are told begin with what was asked for, not with a call that was there before.

@@ -96,7 +96,8 @@ impl Change {
                 Err(Failure::not_done(event.unwrap_or_else(|| how_it_stands(&order.call))).suggest(show))
             }
             OrderStatus::UnderWay => {
-                let text = format!("no end of it was seen within {} s; it may still come", watch::WITHIN.as_secs());
+                let text =
+                    format!("no end of it was seen within {} s; it may still come", watch::WITHIN.as_secs());
                 Err(Failure::not_done(text).suggest(show))
             }
         }

@@ -63,7 +63,12 @@ impl Fetch {
     }
 
     /// Writes the file; gives its digest.
-    async fn write(&self, session: &Session, recording: &RecordingView, out: &Path) -> Result<String, Failure> {
+    async fn write(
+        &self,
+        session: &Session,
+        recording: &RecordingView,
+        out: &Path,
+    ) -> Result<String, Failure> {
         let mut response = session.client.file(&format!("/v1/recordings/{}/file", recording.id)).await?;
         if recording.status != RecordingStatus::Stored {
             // It was stored between two looks; its digest is not known here.
@@ -73,7 +78,8 @@ impl Fetch {
         let mut digest = Sha256::new();
         loop {
             let piece = tokio::time::timeout(SILENT_MAX, response.next()).await;
-            let piece = piece.map_err(|_| Failure::not_done("the orchestrator fell silent; nothing was written"))?;
+            let piece =
+                piece.map_err(|_| Failure::not_done("the orchestrator fell silent; nothing was written"))?;
             let Some(piece) = piece else { break };
             let piece = piece.map_err(|error| Failure::not_done(format!("the file broke off: {error}")))?;
             digest.update(&piece);
@@ -82,7 +88,8 @@ impl Fetch {
         let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         let told = recording.sha256.as_deref().unwrap_or_default();
         if digest != told {
-            let text = format!("the file is not the one that was told of: sha256 {digest}, not {}", clean(told));
+            let text =
+                format!("the file is not the one that was told of: sha256 {digest}, not {}", clean(told));
             return Err(Failure::not_done(text).with("nothing was written"));
         }
         partial.take_name(out, self.force)?;
@@ -91,7 +98,8 @@ impl Fetch {
 }
 
 fn taken(out: &Path) -> Failure {
-    let failure = Failure::here(format!("{} is there already; nothing was written", clean(&out.display().to_string())));
+    let failure =
+        Failure::here(format!("{} is there already; nothing was written", clean(&out.display().to_string())));
     failure.with("another name: out=FILE      over it: --force")
 }
 
