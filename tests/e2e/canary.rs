@@ -279,7 +279,8 @@ fn api_is_clean(rig: &Rig) {
     let recording = recordings["data"][0]["id"].as_str().expect("the call was recorded");
     let mut looked = 0;
     for (path, methods) in document["paths"].as_object().expect("there are paths") {
-        if methods.get("get").is_none() || path == "/v1/events" {
+        // The file is no text; it was fetched before, and is looked at with the other files.
+        if methods.get("get").is_none() || path == "/v1/events" || path.ends_with("/file") {
             continue;
         }
         let id = match &path {

@@ -203,7 +203,7 @@ impl Wire {
 }
 
 fn is_an_action(action: &str) {
-    const KEYS: [&str; 42] = [
+    const KEYS: [&str; 43] = [
         "Action",
         "ActionID",
         "AuthType",
@@ -246,6 +246,7 @@ fn is_an_action(action: &str) {
         "File",
         "Options",
         "MixMonitorID",
+        "Value",
     ];
     for (number, line) in action.split("\r\n").enumerate() {
         let (key, value) =

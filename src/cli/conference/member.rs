@@ -1,10 +1,11 @@
 //! `ifbus conference kick`, `mute`, `unmute`: a member is named, and what was asked for is waited for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ifbus::serve::http::body::{OrderBody, OrderStatus};
 use ifbus_call::ConferenceId;
 use ifbus_fleet::journal::EventView;
+use ifbus_fleet::view::{CallView, ConferenceView, MemberView};
 use serde_json::{Value, json};
 
 use crate::cli::act::how_it_stands;
@@ -15,6 +16,9 @@ use crate::cli::render::{clean, id};
 use crate::cli::session::{Session, unless_interrupted};
 use crate::cli::watch::{self, Sign};
 use crate::cli::words::MemberWord;
+
+/// How often a call is looked at for a leg that is on its way out.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What is done to a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,11 +51,8 @@ impl What {
     /// Whether an event says that it is done, or that it failed.
     fn verdict(self, kind: &str) -> Option<OrderStatus> {
         match (self, kind) {
-            (_, "call.verb_failed") => Some(OrderStatus::Failed),
-            (Self::Kick, "conference.left" | "call.ended")
-            | (Self::Mute, "call.muted")
-            | (Self::Unmute, "call.unmuted") => Some(OrderStatus::Done),
-            (_, "call.ended") => Some(OrderStatus::Failed),
+            (Self::Mute, "call.muted") | (Self::Unmute, "call.unmuted") => Some(OrderStatus::Done),
+            (_, "call.verb_failed" | "call.ended") => Some(OrderStatus::Failed),
             _ => None,
         }
     }
@@ -105,6 +106,9 @@ impl Change {
 
     /// The order as it ended.
     async fn order(&self, session: &Session) -> Result<OrderBody, Failure> {
+        if self.what == What::Kick {
+            return self.kick(session).await;
+        }
         let before = watch::before(session).await?;
         let mut order: OrderBody = self.ask(session).await?.parse()?;
         if order.status == OrderStatus::AlreadySo {
@@ -123,6 +127,34 @@ impl Change {
         if let Some((status, event)) = ended.await? {
             (order.status, order.result) = (status, event);
             order.call = session.client.get(&format!("/v1/calls/{}", order.call.id)).await?.parse()?;
+        }
+        Ok(order)
+    }
+
+    /// A removal is told when it is asked for, not when the leg is gone: that only a look can tell.
+    async fn kick(&self, session: &Session) -> Result<OrderBody, Failure> {
+        let path = format!("/v1/conferences/{}", self.conference);
+        let view: ConferenceView = session.client.get(&path).await?.parse()?;
+        let wanted = self.member.0.to_ascii_lowercase();
+        let is_meant = |member: &&MemberView| {
+            member.id.to_ascii_lowercase().ends_with(&wanted)
+                || member.call.to_string().to_ascii_lowercase().ends_with(&wanted)
+        };
+        let meant = view.members.iter().find(is_meant).map(|member| member.role);
+        let mut order: OrderBody = self.ask(session).await?.parse()?;
+        let looking = async {
+            loop {
+                let call: CallView =
+                    session.client.get(&format!("/v1/calls/{}", order.call.id)).await?.parse()?;
+                if call.status.is_terminal() || !call.legs.iter().any(|leg| Some(leg.role) == meant) {
+                    return Ok::<_, Failure>(call);
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        let looking = session.screen.wait("waiting for the member", looking);
+        if let Ok(call) = tokio::time::timeout(watch::WITHIN, looking).await {
+            (order.call, order.status) = (call?, OrderStatus::Done);
         }
         Ok(order)
     }
