@@ -137,7 +137,7 @@ fn cell(verb: &str, kind: Kind) -> Cell {
     }
 }
 
-/// Sheet asterisk, sections 3 to 9; what does not work yet is named with what it will need.
+/// Sheet asterisk, sections 3 to 9.
 fn asterisk(verb: &str) -> Cell {
     match verb {
         "connect" | "health" | "load" | "list" | "adopt" | "cancel" | "hangup" => (How::Native, None),
@@ -146,9 +146,10 @@ fn asterisk(verb: &str) -> Cell {
             (How::Native, Some(PLACES))
         }
         "dtmf" | "mute" => (How::Native, None),
-        "conference" | "conference-control" | "record" => (How::NotYet, Some(PLACES)),
-        "fetch-recording" => (How::NotYet, Some("ARI over HTTP")),
-        "drain" => (How::NotYet, Some("inbound before 22.10: the dialplan block `ifbus-inbound`")),
+        "conference" | "conference-control" => (How::Native, Some(PLACES)),
+        "record" => (How::Native, Some("the AMI right `system`")),
+        "fetch-recording" => (How::Native, Some("ARI")),
+        "drain" => (How::Native, Some("inbound: 22.10, 20.20 or 23.4, or the dialplan block `ifbus-inbound`")),
         other => unreachable!("{other} is no verb"),
     }
 }

@@ -107,7 +107,8 @@ impl Join {
             let mut refused = None;
             if let Sign::Event(event) = sign {
                 let fact = &event.fact;
-                if !session.screen.json {
+                // That a party of a conference "talks" is told by its being inside.
+                if !session.screen.json && fact.kind != "call.answered" {
                     session.screen.line(&line(began, fact.time, word(&fact.kind), &fact.text))?;
                 }
                 match fact.kind.as_str() {
