@@ -149,7 +149,9 @@ fn asterisk(verb: &str) -> Cell {
         "conference" | "conference-control" => (How::Native, Some(PLACES)),
         "record" => (How::Native, Some("the AMI right `system`")),
         "fetch-recording" => (How::Native, Some("ARI")),
-        "drain" => (How::Native, Some("inbound: 22.10, 20.20 or 23.4, or the dialplan block `ifbus-inbound`")),
+        "drain" => {
+            (How::Native, Some("inbound: 22.10, 20.20 or 23.4, or the dialplan block `ifbus-inbound`"))
+        }
         other => unreachable!("{other} is no verb"),
     }
 }

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use ifbus_doubles::asterisk::{Classes, Options, Profile};
 use ifbus_doubles::phone::tone::recognise_samples;
 use ifbus_doubles::phone::{Plan, Tone};
 use serde_json::{Value, json};
 
 use crate::process::{self, Ran};
-use crate::rig::Rig;
+use crate::rig::{Rig, SECRET, words_of};
 use crate::target::Target;
 use crate::{On, Skipped, Test};
 
@@ -19,6 +20,7 @@ pub const TESTS: &[Test] = &[
     ("kill_9_while_recording_loses_no_voice", On::Each, killed_while_recording),
     ("members_hear_each_other_until_muted_kicked_or_ended", On::Each, conference),
     ("kill_9_while_in_a_conference_leaves_it_as_it_is", On::Each, killed_in_a_conference),
+    ("what_a_server_lacks_for_a_recording_or_a_drain_is_said", On::OneDouble, lacking),
     ("point_15_a_drained_server_refuses_and_an_undrained_one_takes", On::Each, drain),
 ];
 
@@ -241,6 +243,40 @@ fn drain(target: &Target) -> Result<(), Skipped> {
     let called = rig.ifbus("call sip from=1003 to=1004").ends(0);
     let id = called.out.lines().next().expect("the id").to_owned();
     rig.hear_each_other("1003", "1004");
+    rig.ifbus(&format!("hangup sip call_id={id}")).ends(0);
+    Ok(())
+}
+
+/// Without the right `system` nothing is recorded and no maintenance is set; without ARI nothing is fetched. Calls go on.
+fn lacking(_: &Target) -> Result<(), Skipped> {
+    let mut options = Options::new(Profile::V22);
+    let user = options.users.get_mut("ifbus").expect("the laboratory's user");
+    user.write = Classes::parse("call,originate,reporting,user");
+    let rig = Rig::with_double(options);
+    rig.add();
+    let id = rig.talk("1001", "1002");
+    let refused = rig.ifbus(&format!("record start sip call_id={id}")).ends(1);
+    assert!(
+        refused.err.contains("not recorded: record failed") && refused.err.contains("ermission"),
+        "{refused:#?}"
+    );
+    let stopped = rig.ifbus(&format!("record stop sip call_id={id}")).ends(1);
+    assert!(stopped.err.contains("cannot be stored: the server has no part of it"), "{stopped:#?}");
+    let drained = rig.ifbus("drain sip pbx1 --yes").ends(1);
+    assert!(drained.err.contains("did not take the order"), "{drained:#?}");
+    assert_eq!(rig.api().get("/v1/servers/pbx1").json()["state"], "draining", "our own side is closed");
+    rig.hear_each_other("1001", "1002");
+    rig.ifbus(&format!("hangup sip call_id={id}")).ends(0);
+
+    let rig = Rig::simple();
+    let auth = format!("user=ifbus,secret={SECRET}");
+    rig.ifbus(&(words_of("pbx1", rig.ami, 0, &auth) + " --set sip=off")).ends(0);
+    let id = rig.talk("1001", "1002");
+    rig.ifbus(&format!("record start sip call_id={id}")).ends(0);
+    let stopped = rig.ifbus(&format!("record stop sip call_id={id}")).ends(1);
+    assert!(stopped.err.contains("recordings are fetched over ARI"), "{stopped:#?}");
+    let fetched = rig.ifbus(&format!("record fetch sip call_id={id}")).ends(1);
+    assert!(fetched.err.contains("the recording is failed"), "{fetched:#?}");
     rig.ifbus(&format!("hangup sip call_id={id}")).ends(0);
     Ok(())
 }
