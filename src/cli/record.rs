@@ -95,6 +95,14 @@ impl Which {
         }
     }
 
+    /// The word that names it.
+    fn word(&self) -> String {
+        match self {
+            Self::Id(word) => format!("rec_id={}", word.0),
+            Self::Of { call, .. } => format!("call_id={}", call.0),
+        }
+    }
+
     /// The recording as it is now.
     async fn find(&self, session: &Session) -> Result<RecordingView, Failure> {
         let (call, server) = match self {
@@ -217,7 +225,7 @@ async fn stop(session: &Session, which: &Which) -> Result<(), Failure> {
         let told: RecordingView = session.client.post(&path, &json!({}), None).await?.parse()?;
         settled(session, told, before).await
     };
-    let last_words = || "it is told to stop; how it ends: ifbus show call ID".to_owned();
+    let last_words = || format!("how it ends: ifbus record stop sip {}", which.word());
     let recording = unless_interrupted(stopping, last_words).await?;
     let short = ending(session, &recording);
     match recording.status {

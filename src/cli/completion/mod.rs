@@ -222,7 +222,7 @@ fn in_conference(at: &Command, given: &[&str]) -> Vec<Offer> {
         (_, []) => vec![word("sip")],
         ("create", ["sip"]) => Vec::new(), // a name of one's own
         (_, ["sip"]) => vec![Offer::Conferences],
-        ("create", ["sip", _, rest @ ..]) if rest.is_empty() => vec![Offer::Servers("server=".to_owned())],
+        ("create", ["sip", _]) => vec![Offer::Servers("server=".to_owned())],
         ("add", ["sip", _, rest @ ..]) => pairs(&["to", "call_id", "caller_id", "timeout", "record"], rest),
         ("kick" | "mute" | "unmute", ["sip", conference]) => {
             let (before, conference) = ("member=".to_owned(), (*conference).to_owned());

@@ -470,7 +470,7 @@ impl Served {
 
 /// Reads until the length that was announced, or the end: after a refusal the server keeps its side open for a while.
 async fn read_answer(connection: &mut TcpStream) -> Vec<u8> {
-    let (mut bytes, mut more) = (Vec::new(), [0; 65_536]);
+    let (mut bytes, mut more) = (Vec::new(), vec![0; 65_536]);
     loop {
         let whole = bytes.windows(4).position(|four| four == b"\r\n\r\n").is_some_and(|_| {
             let answer = answer(&bytes);
