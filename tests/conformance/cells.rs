@@ -356,6 +356,8 @@ fn mute(stage: &Stage) {
     stage.comes(id, "call.muted");
     stage.until("1002 does not hear 1001", |stage| !stage.hears("1002", "1001"));
     assert!(stage.hears("1001", "1002"), "only one direction");
+    stage.kill_and_restart();
+    assert_eq!(stage.call(id).legs[0].muted, [Direction::In], "known again");
     stage.act(id, mute(false)).expect("unmute is taken");
     stage.comes(id, "call.unmuted");
     stage.hear_each_other("1001", "1002");

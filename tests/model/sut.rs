@@ -148,10 +148,7 @@ impl Pair {
             *self = Self::in_progress();
         }
         // A recording is always written down before the server hears of it.
-        let stored = Stored {
-            goal: stored.then(|| self.call.goal().clone()),
-            recording: self.call.recording().cloned(),
-        };
+        let stored = Stored { goal: stored.then(|| self.call.goal().clone()), ..self.call.to_store() };
         self.open.clear();
         self.server.events.clear();
         self.linked = true;

@@ -6,6 +6,7 @@ use crate::call::{
     By, Call, CallId, Cause, Ending, Goal, Leg, LegId, Nanos, RING_MAX, Recording, Role, Said, Seen, Stage,
     VerbKind,
 };
+use crate::order::Direction;
 
 /// What was written down of a call before we were killed.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -14,6 +15,9 @@ pub struct Stored {
     pub goal: Option<Goal>,
     /// The recording that was being made.
     pub recording: Option<Recording>,
+    /// What was silenced: no server lists it.
+    #[serde(default)]
+    pub muted: Vec<(LegId, Direction)>,
 }
 
 impl Call {
@@ -23,6 +27,7 @@ impl Call {
         Stored {
             goal: self.goal.takes_several_steps().then(|| self.goal.clone()),
             recording: self.recording.as_ref().map(Recording::to_store),
+            muted: self.legs.iter().flat_map(Leg::silenced).collect(),
         }
     }
 
@@ -51,6 +56,11 @@ impl Call {
             call.as_seen(seen, now);
         }
         call.legs.sort_by_key(|leg| leg.role);
+        for (id, direction) in stored.muted {
+            if let Some(leg) = call.leg_mut(id) {
+                leg.muted[direction as usize] = true;
+            }
+        }
         call.effects.clear();
         call.recording = stored.recording;
         call.recording_unsure();

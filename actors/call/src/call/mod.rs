@@ -612,6 +612,15 @@ impl Leg {
         }
     }
 
+    /// The directions that were silenced.
+    fn silenced(&self) -> impl Iterator<Item = (LegId, Direction)> + use<> {
+        let (id, muted) = (self.id, self.muted);
+        [Direction::In, Direction::Out]
+            .into_iter()
+            .filter(move |way| muted[*way as usize])
+            .map(move |way| (id, way))
+    }
+
     /// It hears music or is in a conference: whoever talked to it talks to it no more.
     const fn is_apart(&self) -> bool {
         self.hears_music || self.conference.is_some()

@@ -304,6 +304,11 @@ impl Server {
         let first_talk = notice == Notice::Answered;
         let (kind, text, role) = report::notice(&mut entry.view, &entry.call, &notice, time);
         report::refresh(&mut entry.view, &entry.call);
+        if matches!(notice, Notice::Muted { .. }) && !entry.writing {
+            // No server lists what it silences: without this note nobody could open it after a death of ours.
+            entry.written = entry.call.to_store();
+            self.shared.store.note(Change::Stored(id, entry.written.clone()));
+        }
         if let Notice::RecordingStopped { recording, segments } = notice {
             self.recording_over(recording, segments, now);
         }

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ifbus_call::call::{Recording, Stored};
+use ifbus_call::order::Direction;
 use ifbus_call::{CallId, Goal, InstanceId, LegId, RecordingId};
 
 use super::{Change, Claim, Claimed, Key, Store, StoreError};
@@ -61,7 +62,7 @@ fn view(id: CallId) -> CallView {
 const NOON: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
 fn needed() -> Stored {
-    Stored { goal: Some(Goal::Talk { a: LegId(1), b: LegId(2) }), recording: None }
+    Stored { goal: Some(Goal::Talk { a: LegId(1), b: LegId(2) }), recording: None, muted: vec![] }
 }
 
 fn written(store: &Store, change: Change) -> bool {
@@ -75,7 +76,11 @@ fn what_was_written_is_there_after_a_restart() {
     let folder = Folder::new("restart");
     let id = CallId::new(1, 2);
     let goal = Goal::Consult { asks: LegId(1), waits: LegId(2), target: LegId(3) };
-    let stored = Stored { goal: Some(goal), recording: Some(Recording::new(RecordingId::new(1, 1))) };
+    let stored = Stored {
+        goal: Some(goal),
+        recording: Some(Recording::new(RecordingId::new(1, 1))),
+        muted: vec![(LegId(1), Direction::In)],
+    };
     let room = Room { id: "standup".parse().unwrap(), server: "pbx1".parse().unwrap(), created_at: NOON };
     {
         let (store, _thread, instance, found) =
