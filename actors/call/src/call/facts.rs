@@ -257,6 +257,9 @@ impl Call {
             return;
         }
         self.lost_part(id, cause, by, said);
+        if self.goal != Goal::End && self.leg(id).is_some_and(Leg::is_in_conference) {
+            self.about(id, |role| Notice::ConferenceLeft { role });
+        }
         self.legs.retain(|leg| leg.id != id);
         self.recording_leg_gone(id);
         for leg in &mut self.legs {

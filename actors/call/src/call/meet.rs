@@ -76,7 +76,6 @@ impl Call {
                 self.ready(need)?;
                 let stays = if of(a) == Some(role) { b } else { a };
                 self.aim(Goal::Meet { conference, a: stays, b: None }, None);
-                self.notice(Notice::ConferenceLeft { role });
                 Ok(Accepted::Underway)
             }
             (_, Some(role)) => Err(NotNow::NoParty(role)),
@@ -142,7 +141,6 @@ impl Call {
     ) {
         match other.filter(|other| self.leg(*other).is_some()) {
             Some(a) => {
-                self.about(id, |role| Notice::ConferenceLeft { role });
                 let verb = self.verb;
                 self.aim(Goal::Meet { conference, a, b: None }, verb);
             }

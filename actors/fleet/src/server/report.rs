@@ -134,7 +134,11 @@ pub(super) fn notice(
         Notice::Answered => {
             view.answered_at.get_or_insert(now);
             let took = seconds(view.created_at, now);
-            ("call.answered", format!("{} and {} talk, after {took:.1} s", view.from, view.to), None)
+            let text = match call.conference() {
+                Some(conference) => format!("{} is in {conference}, after {took:.1} s", view.from),
+                None => format!("{} and {} talk, after {took:.1} s", view.from, view.to),
+            };
+            ("call.answered", text, None)
         }
         Notice::Held => ("call.held", "on hold".to_owned(), None),
         Notice::Resumed => ("call.resumed", "talking again".to_owned(), None),
