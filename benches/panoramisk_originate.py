@@ -16,22 +16,26 @@ async def run(port, count):
     def seen(_, message):
         nonlocal events, gone
         events += 1
-        if message.event == "OriginateResponse":
-            manager.send_action({"Action": "Hangup", "Channel": message.channel})
         if message.event == "Hangup":
             gone += 1
             if gone == count:
                 ended.set()
+
+    def answered(action):
+        nonlocal events
+        events += 1
+        manager.send_action({"Action": "Hangup", "Channel": action.result()[-1].channel})
 
     await manager.connect()
     manager.register_event("*", seen)
     await asyncio.sleep(1)
     began, before = time.process_time(), events
     for number in range(count):
-        manager.send_action({
+        action = manager.send_action({
             "Action": "Originate", "Channel": "PJSIP/%d" % (2000 + number), "Context": "ifbus", "Exten": "wait",
             "Priority": "1", "Async": "true", "Timeout": "20000", "ChannelId": "pano-%d" % number,
         })
+        action.add_done_callback(answered)
         await asyncio.sleep(0.01)
     await asyncio.wait_for(ended.wait(), 60)
     spent = time.process_time() - began

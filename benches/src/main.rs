@@ -15,6 +15,7 @@ mod orchestrator;
 mod originate;
 mod others;
 mod parse;
+mod plot;
 mod process;
 mod replay;
 mod traffic;
@@ -57,5 +58,6 @@ fn benches(wanted: &[String]) {
             figure::keep(&folder, name, &notes, &figures);
         }
     }
+    plot::draw(&folder, &BENCHES.map(|(name, _)| name));
     say("");
 }

@@ -90,6 +90,21 @@ pub async fn hold(fleet: &Fleet, load: Load) -> Vec<CallId> {
     calls
 }
 
+/// Hangs calls up, this many at once, and waits until each is over.
+pub async fn release(fleet: &Fleet, calls: &[CallId], at_once: usize) {
+    let mut reader = fleet.journal.reader(None);
+    let (mut told, mut ended) = (0, 0);
+    while ended < calls.len() {
+        while told < calls.len() && told - ended < at_once {
+            hang_up(fleet, calls[told]).await;
+            told += 1;
+        }
+        if let Some(Line::Event(event)) = reader.next().await {
+            ended += usize::from(event.fact.kind == "call.ended");
+        }
+    }
+}
+
 // ---- without ifbus ---------------------------------------------------------------------------------------------------
 
 /// A socket of AMI that is logged in and sees `OriginateResponse` and `Hangup`.

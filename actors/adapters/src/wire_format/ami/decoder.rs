@@ -1,5 +1,7 @@
 //! Bytes to messages, in any split.
 
+use std::sync::LazyLock;
+
 use memchr::memmem::{self, Finder};
 
 use super::message::Message;
@@ -35,7 +37,7 @@ pub enum Frame<'a> {
 }
 
 /// The bytes of one connection that are not used up yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Decoder {
     buffer: Vec<u8>,
     /// Where the message that is being received begins.
@@ -46,22 +48,10 @@ pub struct Decoder {
     seek: usize,
     greeted: bool,
     broken: bool,
-    end: Finder<'static>,
 }
 
-impl Default for Decoder {
-    fn default() -> Self {
-        Self {
-            buffer: Vec::new(),
-            start: 0,
-            checked: 0,
-            seek: 0,
-            greeted: false,
-            broken: false,
-            end: Finder::new(b"\r\n\r\n"),
-        }
-    }
-}
+/// Finds the end of a message. Made once: making it costs as much as reading a message does.
+static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
 
 impl Decoder {
     /// Takes what was read. Call [`Decoder::next`] until it is empty before the next push.
@@ -89,7 +79,7 @@ impl Decoder {
             return self.banner();
         }
         self.skip_blank();
-        let found = self.end.find(&self.buffer[self.seek..]).map(|at| self.seek + at + 2);
+        let found = END.find(&self.buffer[self.seek..]).map(|at| self.seek + at + 2);
         let Some(end) = found else { return self.pending() };
         let raw = self.start..end;
         self.advance_to(end + 2);

@@ -1,6 +1,6 @@
 //! One message, borrowed: the fields an adapter asks for all the time are found in one walk over the lines.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::decoder::{LINE_MAX, MESSAGE_MAX};
 
@@ -72,9 +72,7 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn parse(raw: &'a [u8]) -> Option<Self> {
         if raw.starts_with(b"Event: ") || raw.starts_with(b"Response: ") {
-            Self::walk(raw, |line| {
-                spelled(line).map(|field| (field, &line[FIELDS[field as usize].1.len()..]))
-            })
+            Self::walk(raw, spelled)
         } else {
             Self::parse_general(raw)
         }
@@ -95,25 +93,49 @@ impl<'a> Message<'a> {
             return None;
         }
         let mut message = Self { raw, found: [None; FIELDS.len()], twice: 0 };
-        for line in Lines(raw) {
-            if line.len() > LINE_MAX {
+        let mut begin = 0;
+        for end in memchr_iter(b'\n', raw) {
+            // A bare LF belongs to the value.
+            if end == 0 || raw[end - 1] != b'\r' {
+                continue;
+            }
+            if end > begin && !message.take(&raw[begin..end - 1], &mut field_of) {
                 return None;
             }
-            if let Some((field, value)) = field_of(line) {
-                let place = &mut message.found[field as usize];
-                if place.is_some() {
-                    message.twice |= 1 << field as u32;
-                } else {
-                    *place = Some(value);
-                }
-            }
+            begin = end + 1;
+        }
+        if begin < raw.len() && !message.take(&raw[begin..], &mut field_of) {
+            return None;
         }
         Some(message)
+    }
+
+    /// One line; `false` if it is too long.
+    #[inline]
+    fn take(
+        &mut self,
+        line: &'a [u8],
+        field_of: &mut impl FnMut(&'a [u8]) -> Option<(Field, &'a [u8])>,
+    ) -> bool {
+        if let Some((field, value)) = field_of(line) {
+            let place = &mut self.found[field as usize];
+            if place.is_some() {
+                self.twice |= 1 << field as u32;
+            } else {
+                *place = Some(value);
+            }
+        }
+        line.len() <= LINE_MAX
     }
 
     /// What the first line makes of it.
     #[must_use]
     pub fn kind(&self) -> Kind {
+        match self.raw.first() {
+            Some(b'E') if self.raw.starts_with(b"Event: ") => return Kind::Event,
+            Some(b'R') if self.raw.starts_with(b"Response: ") => return Kind::Response,
+            _ => {}
+        }
         match Lines(self.raw).next().and_then(split) {
             Some((key, _)) if key.eq_ignore_ascii_case(b"Event") => Kind::Event,
             Some((key, _)) if key.eq_ignore_ascii_case(b"Response") => Kind::Response,
@@ -164,24 +186,36 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Which field a line begins, in Asterisk's own spelling.
-fn spelled(line: &[u8]) -> Option<Field> {
-    let candidates: &[Field] = match line.first()? {
-        b'E' => &[Field::Exten, Field::Event],
-        b'R' => &[Field::Response, Field::Reason],
-        b'A' => &[Field::ActionId],
-        b'C' => &[Field::Channel, Field::ChannelState, Field::Cause],
-        b'U' => &[Field::Uniqueid],
-        b'L' => &[Field::Linkedid],
-        b'D' => &[Field::DestUniqueid, Field::DialStatus],
-        b'T' => &[Field::TechCause],
-        b'B' => &[Field::BridgeUniqueid, Field::BridgeId],
-        b'M' => &[Field::Message],
-        _ => return None,
-    };
-    let found = candidates.iter().copied().find(|field| line.starts_with(FIELDS[*field as usize].1));
-    // the same word in another list, as long as the first
-    found.or_else(|| line.starts_with(b"BridgeId: ").then_some(Field::BridgeId))
+/// Which field a line begins, in Asterisk's own spelling, and its value. The keys stand here once more because a
+/// comparison with a text of known length is an instruction or two, and one with a text from a table is a call.
+#[inline]
+fn spelled(line: &[u8]) -> Option<(Field, &[u8])> {
+    match line.first()? {
+        b'E' => after(line, b"Event: ", Field::Event).or_else(|| after(line, b"Exten: ", Field::Exten)),
+        b'R' => {
+            after(line, b"Response: ", Field::Response).or_else(|| after(line, b"Reason: ", Field::Reason))
+        }
+        b'A' => after(line, b"ActionID: ", Field::ActionId),
+        b'C' => after(line, b"Channel: ", Field::Channel)
+            .or_else(|| after(line, b"ChannelState: ", Field::ChannelState))
+            .or_else(|| after(line, b"Cause: ", Field::Cause)),
+        b'U' => after(line, b"Uniqueid: ", Field::Uniqueid),
+        b'L' => after(line, b"Linkedid: ", Field::Linkedid),
+        b'D' => after(line, b"DestUniqueid: ", Field::DestUniqueid)
+            .or_else(|| after(line, b"DialStatus: ", Field::DialStatus)),
+        b'T' => after(line, b"TechCause: ", Field::TechCause),
+        // the same word in another list is `BridgeId`
+        b'B' => after(line, b"BridgeUniqueid: ", Field::BridgeUniqueid)
+            .or_else(|| after(line, b"BridgeID: ", Field::BridgeId))
+            .or_else(|| after(line, b"BridgeId: ", Field::BridgeId)),
+        b'M' => after(line, b"Message: ", Field::Message),
+        _ => None,
+    }
+}
+
+#[inline]
+fn after<'a, const N: usize>(line: &'a [u8], key: &[u8; N], field: Field) -> Option<(Field, &'a [u8])> {
+    line.strip_prefix(key).map(|value| (field, value))
 }
 
 /// Key and value of a line; a line without a colon has none.
