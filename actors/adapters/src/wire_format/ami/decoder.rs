@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
 
-use super::message::Message;
+use super::message::{Found, Message};
 
 /// The longest line taken: sixty times what Asterisk writes, small enough to buffer for a thousand servers.
 pub const LINE_MAX: usize = 64 * 1024;
@@ -79,11 +79,15 @@ impl Decoder {
             return self.banner();
         }
         self.skip_blank();
-        let found = END.find(&self.buffer[self.seek..]).map(|at| self.seek + at + 2);
-        let Some(end) = found else { return self.pending() };
-        let raw = self.start..end;
-        self.advance_to(end + 2);
-        match Message::parse(&self.buffer[raw]) {
+        // Most messages are whole when they are first looked at: one walk finds their fields and their end. Of the others
+        // the end is waited for, so that bytes that come one by one are not walked again each time.
+        let is_new = self.seek == self.start;
+        let is_whole = is_new || END.find(&self.buffer[self.seek..]).is_some();
+        let whole = if is_whole { Found::of_whole(&self.buffer[self.start..]) } else { None };
+        let Some((found, length)) = whole else { return self.pending() };
+        let raw = self.start..self.start + length;
+        self.advance_to(raw.end + 2);
+        match Message::new(&self.buffer[raw], found) {
             Some(message) => Some(Ok(Frame::Message(message))),
             None => {
                 self.broken = true;

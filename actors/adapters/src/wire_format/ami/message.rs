@@ -60,8 +60,17 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
     raw: &'a [u8],
-    found: [Option<&'a [u8]>; FIELDS.len()],
+    found: Found,
+}
+
+/// Where the values of the fields are, from the begin of the message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    /// Begin and end; the end is 0 if the field is absent, because every value comes after its key.
+    places: [(u32, u32); FIELDS.len()],
     twice: u32,
+    /// Every line is within its limit.
+    fits: bool,
 }
 
 impl<'a> Message<'a> {
@@ -71,61 +80,21 @@ impl<'a> Message<'a> {
     /// [`Message::parse_general`].
     #[must_use]
     pub fn parse(raw: &'a [u8]) -> Option<Self> {
-        if raw.starts_with(b"Event: ") || raw.starts_with(b"Response: ") {
-            Self::walk(raw, spelled)
-        } else {
-            Self::parse_general(raw)
-        }
+        let own = is_own_spelling(raw);
+        let (found, _) =
+            if own { Found::of_lines(raw, false, spelled) } else { Found::of_lines(raw, false, general) };
+        Self::new(raw, found)
     }
 
     /// Reads any spelling: keys without regard to case, with or without a blank after the colon.
     #[must_use]
     pub fn parse_general(raw: &'a [u8]) -> Option<Self> {
-        Self::walk(raw, |line| {
-            let (key, value) = split(line)?;
-            let named = |known: &[u8]| known[..known.len() - 2].eq_ignore_ascii_case(key);
-            FIELDS.iter().find(|(_, known)| named(known)).map(|(field, _)| (*field, value))
-        })
+        Self::new(raw, Found::of_lines(raw, false, general).0)
     }
 
-    fn walk(raw: &'a [u8], mut field_of: impl FnMut(&'a [u8]) -> Option<(Field, &'a [u8])>) -> Option<Self> {
-        if raw.len() > MESSAGE_MAX {
-            return None;
-        }
-        let mut message = Self { raw, found: [None; FIELDS.len()], twice: 0 };
-        let mut begin = 0;
-        for end in memchr_iter(b'\n', raw) {
-            // A bare LF belongs to the value.
-            if end == 0 || raw[end - 1] != b'\r' {
-                continue;
-            }
-            if end > begin && !message.take(&raw[begin..end - 1], &mut field_of) {
-                return None;
-            }
-            begin = end + 1;
-        }
-        if begin < raw.len() && !message.take(&raw[begin..], &mut field_of) {
-            return None;
-        }
-        Some(message)
-    }
-
-    /// One line; `false` if it is too long.
-    #[inline]
-    fn take(
-        &mut self,
-        line: &'a [u8],
-        field_of: &mut impl FnMut(&'a [u8]) -> Option<(Field, &'a [u8])>,
-    ) -> bool {
-        if let Some((field, value)) = field_of(line) {
-            let place = &mut self.found[field as usize];
-            if place.is_some() {
-                self.twice |= 1 << field as u32;
-            } else {
-                *place = Some(value);
-            }
-        }
-        line.len() <= LINE_MAX
+    /// The message whose fields were found in these lines; `None` if it is too long.
+    pub(super) fn new(raw: &'a [u8], found: Found) -> Option<Self> {
+        (found.fits && raw.len() <= MESSAGE_MAX).then_some(Self { raw, found })
     }
 
     /// What the first line makes of it.
@@ -146,7 +115,8 @@ impl<'a> Message<'a> {
     /// The value of a field, the first one if it occurs twice.
     #[must_use]
     pub fn get(&self, field: Field) -> Option<&'a [u8]> {
-        self.found[field as usize]
+        let (begin, end) = self.found.places[field as usize];
+        (end > 0).then(|| &self.raw[begin as usize..end as usize])
     }
 
     /// The value of a field as text; absent if it is empty, one of the server's words for nothing, or no UTF-8.
@@ -164,7 +134,7 @@ impl<'a> Message<'a> {
     /// Whether a field that Asterisk writes once is there twice: somebody put words into the server's mouth.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
-        self.twice != 0
+        self.found.twice != 0
     }
 
     /// Every value of a key that is not among the fields of the walk.
@@ -184,6 +154,76 @@ impl<'a> Message<'a> {
             _ => None,
         }
     }
+}
+
+impl Found {
+    /// The fields of the message at the begin of these bytes, and where its lines end; nothing if its blank line is not
+    /// there.
+    pub(super) fn of_whole(bytes: &[u8]) -> Option<(Self, usize)> {
+        let (found, end) = if is_own_spelling(bytes) {
+            Self::of_lines(bytes, true, spelled)
+        } else {
+            Self::of_lines(bytes, true, general)
+        };
+        Some((found, end?))
+    }
+
+    /// The fields of these lines, and where a blank line was met, if that ends them.
+    #[inline]
+    fn of_lines(
+        bytes: &[u8],
+        blank_ends: bool,
+        field_of: impl Fn(&[u8]) -> Option<(Field, &[u8])>,
+    ) -> (Self, Option<usize>) {
+        let mut found = Self { places: [(0, 0); FIELDS.len()], twice: 0, fits: true };
+        let mut begin = 0;
+        for end in memchr_iter(b'\n', bytes) {
+            // A bare LF belongs to the value.
+            if end == 0 || bytes[end - 1] != b'\r' {
+                continue;
+            }
+            if end == begin + 1 && blank_ends {
+                return (found, Some(begin));
+            }
+            found.take(bytes, begin, end - 1, &field_of);
+            begin = end + 1;
+        }
+        if !blank_ends {
+            found.take(bytes, begin, bytes.len(), &field_of);
+        }
+        (found, None)
+    }
+
+    #[inline]
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        begin: usize,
+        end: usize,
+        field_of: impl Fn(&[u8]) -> Option<(Field, &[u8])>,
+    ) {
+        self.fits &= end - begin <= LINE_MAX;
+        if let Some((field, value)) = field_of(&bytes[begin..end]) {
+            let place = &mut self.places[field as usize];
+            if place.1 > 0 {
+                self.twice |= 1 << field as u32;
+            } else {
+                // Cut off only in a message that is far too long to be taken.
+                *place = ((end - value.len()) as u32, end as u32);
+            }
+        }
+    }
+}
+
+/// Whether the keys are to be compared as Asterisk writes them.
+fn is_own_spelling(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"Event: ") || bytes.starts_with(b"Response: ")
+}
+
+fn general(line: &[u8]) -> Option<(Field, &[u8])> {
+    let (key, value) = split(line)?;
+    let named = |known: &[u8]| known[..known.len() - 2].eq_ignore_ascii_case(key);
+    FIELDS.iter().find(|(_, known)| named(known)).map(|(field, _)| (*field, value))
 }
 
 /// Which field a line begins, in Asterisk's own spelling, and its value. The keys stand here once more because a
