@@ -22,6 +22,9 @@ const SECONDS: u64 = 10;
 /// How long a call lives.
 const TALK: Duration = Duration::from_secs(2);
 
+/// Turns of the scheduler after which nothing is left to do in this moment.
+const TURNS: usize = 200;
+
 thread_local! {
     /// When the call was asked for that is on its way to a link.
     static ASKED: Cell<Option<Duration>> = const { Cell::new(None) };
@@ -69,6 +72,11 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
         let pause = Duration::from_micros(1_000_000 / RATE);
         for n in 0..RATE * SECONDS {
             let numbers = [2000 + (2 * n) % 8000, 2001 + (2 * n) % 8000].map(|number| number.to_string());
+            // Every second call is asked for when everything else of this moment is done, the others in its middle.
+            let turns = if n % 2 == 0 { TURNS } else { 0 };
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
             ASKED.set(Some(meter::thread()));
             let call = place(&world.fleet, &numbers[0], &numbers[1]).await.expect("the call is taken");
             living.push_back((world.network.now(), call));
@@ -99,8 +107,11 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
         took.len(),
         RATE * TALK.as_secs()
     )];
+    let alone: Vec<f64> = took.iter().step_by(2).copied().collect();
+    let amid: Vec<f64> = took.iter().skip(1).step_by(2).copied().collect();
     let figure = |part: f64, name: &str, goal: f64| {
-        Figure::new(format!("choice and dispatch, {name}"), "us of CPU", meter::quantile(&took, part))
+        Figure::new(format!("choice and dispatch, {name}"), "us of CPU", meter::quantile(&alone, part))
+            .beside("behind all that is due, doubles included", meter::quantile(&amid, part))
             .beside("noise: two looks at the clock", meter::quantile(&floor, part))
             .at_most(goal)
     };

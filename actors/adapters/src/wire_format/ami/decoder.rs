@@ -27,7 +27,6 @@ pub enum Broken {
 }
 
 /// One thing a server said.
-#[expect(clippy::large_enum_variant, reason = "it lives for one turn of a loop and is never stored")]
 #[derive(Debug, Clone, Copy)]
 pub enum Frame<'a> {
     /// The greeting, without its line end.
