@@ -104,7 +104,7 @@ fn a_frame_beyond_the_limit_ends_the_stream_with_its_reason() {
 fn a_frame_that_swallows_all_that_follows_is_noticed_as_silence() {
     let claims = [&[0x81, 127][..], &(1_u64 << 40).to_be_bytes()].concat();
     with_frame(343, claims, async |world, peer| {
-        peer.down_for("events: silent for 10s").await;
+        peer.down_for("events: silent for 3.9s").await;
         life_goes_on_beside(world, "pbx1", "pbx2").await;
     });
 }

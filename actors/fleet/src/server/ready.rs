@@ -8,7 +8,7 @@ use std::time::Duration;
 use ifbus_adapters::adapter::{Down, DownReason, Input, Warning};
 use ifbus_call::call::Input as CallInput;
 use ifbus_call::order::Probed;
-use ifbus_call::{CallId, Done, Epoch, Nanos, Order, Outcome};
+use ifbus_call::{CallId, Done, Epoch, Interface, Nanos, Order, Outcome};
 use ifbus_supervision::{Backoff, World};
 
 use super::{Purpose, Server, at};
@@ -18,9 +18,9 @@ use crate::view::{InterfaceView, LinkView, ServerState, ServerView, WarningView}
 /// How often the interfaces are probed: with [`SUSPECT_AFTER`] it bounds the time to suspicion to a second and a half.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// A probe that is not answered by then makes the server suspect.
-const SUSPECT_AFTER: Duration = Duration::from_millis(500);
-/// Silence that ends the life of the links.
-const DOWN_AFTER: Duration = Duration::from_secs(4);
+const SUSPECT_AFTER: Duration = Duration::from_millis(450);
+/// Silence that ends the life of the links, counted from the first probe that was not answered.
+const DOWN_AFTER: Duration = Duration::from_millis(3_900);
 /// How often our facts are compared with the server's list; rarely, because lists cost the server a lock (sheet
 /// asterisk, section 16).
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
@@ -35,6 +35,8 @@ pub(super) struct Condition {
     /// Lives in a row that did not last.
     failures: u32,
     note: Option<String>,
+    /// When the first of the probes was sent that have not been answered since, and who does not answer.
+    silent_since: Option<(Nanos, Interface)>,
     /// When this life began, and what ended the one before.
     began: Nanos,
     last_end: Option<DownReason>,
@@ -66,6 +68,7 @@ impl Condition {
             state: Life::Beginning,
             failures: 0,
             note: None,
+            silent_since: None,
             began: Nanos::ZERO,
             last_end: None,
             sip_was_heard: false,
@@ -108,9 +111,10 @@ impl Condition {
                 let probe = match probe {
                     Probe::Idle(next) => *next,
                     Probe::Out(sent) if self.note.is_none() => *sent + SUSPECT_AFTER,
-                    Probe::Out(sent) => *sent + DOWN_AFTER,
+                    Probe::Out(sent) => self.silent_since.map_or(*sent, |(since, _)| since) + DOWN_AFTER,
                 };
-                [Some(probe), Some(*reconcile), self.sip_next].into_iter().flatten().min()
+                let silence = self.silent_since.map(|(since, _)| since + DOWN_AFTER);
+                [Some(probe), Some(*reconcile), self.sip_next, silence].into_iter().flatten().min()
             }
             Life::Over { until } => Some(*until),
         }
@@ -143,6 +147,7 @@ impl Server {
             reconcile: now + RECONCILE_EVERY,
         };
         self.condition.note = None;
+        self.condition.silent_since = None;
         self.condition.sip_next = Some(now);
         self.give(Order::Load, Purpose::Load, now);
         self.drain_again(now);
@@ -162,7 +167,8 @@ impl Server {
         let down = match down.reason {
             // Not stopped for good, so it was stopped because it fell silent.
             DownReason::Stopped => {
-                &Down { interface: down.interface, reason: DownReason::Silent(DOWN_AFTER) }
+                let interface = self.condition.silent_since.map_or(down.interface, |(_, who)| who);
+                &Down { interface, reason: DownReason::Silent(DOWN_AFTER) }
             }
             _ => down,
         };
@@ -198,6 +204,7 @@ impl Server {
             Life::Over { until } if *until <= now => self.start_a_life(world),
             Life::Over { .. } => {}
             Life::Good { probe, reconcile, .. } => {
+                let silent_since = self.condition.silent_since;
                 let list = *reconcile <= now;
                 if list {
                     *reconcile = now + RECONCILE_EVERY;
@@ -206,6 +213,9 @@ impl Server {
                     Probe::Idle(next) if next <= now => {
                         *probe = Probe::Out(now);
                         self.give(Order::Probe, Purpose::Probe, now);
+                    }
+                    _ if silent_since.is_some_and(|(since, _)| now.since(since) >= DOWN_AFTER) => {
+                        self.give_up_on_silence(now);
                     }
                     Probe::Out(sent) if now.since(sent) >= DOWN_AFTER => self.give_up_on_silence(now),
                     Probe::Out(sent) if now.since(sent) >= SUSPECT_AFTER => {
@@ -240,11 +250,21 @@ impl Server {
     pub(super) fn probed(&mut self, outcome: Outcome, now: Nanos) {
         let Life::Good { probe, .. } = &mut self.condition.state else { return };
         let Ok(Done::Probed(answers)) = outcome else { return };
+        let sent = match *probe {
+            Probe::Out(sent) => sent,
+            Probe::Idle(_) => now,
+        };
         *probe = Probe::Idle(now + PROBE_EVERY);
-        let silent = answers.iter().find_map(|probed| probed.answered.as_ref().err()).cloned();
+        let silent = answers.iter().find_map(|probed| {
+            let why = probed.answered.as_ref().err()?;
+            Some((probed.interface, why.clone()))
+        });
         self.show_probed(answers);
+        // The adapter gives a probe up before we do: the time is counted from the first one.
+        let since = self.condition.silent_since.take();
+        self.condition.silent_since = silent.as_ref().map(|(who, _)| since.unwrap_or((sent, *who)));
         match silent {
-            Some(why) => self.suspect(&why, now),
+            Some((_, why)) => self.suspect(&why, now),
             None if self.sip_has_died() => {}
             None => self.trust_again(now),
         }
