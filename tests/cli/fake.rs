@@ -135,6 +135,7 @@ pub fn call(status: Status) -> CallView {
         }],
         held: false,
         conference: None,
+        moved_to: None,
         recording: None,
         verb: None,
         created_at: time,

@@ -12,6 +12,7 @@ use crate::stage::Stage;
 
 mod conference;
 mod drain;
+mod moved;
 mod recording;
 
 /// A cell: its name and its body.
@@ -51,6 +52,10 @@ pub const CELLS: &[Cell] = &[
     ("record: segments", recording::segments),
     ("record: adopted", recording::adopted),
     ("fetch-recording", recording::fetch),
+    ("moved by a phone: blind", moved::blind),
+    ("moved by a phone: blind, to a busy phone", moved::blind_busy),
+    ("moved by a phone: attended", moved::attended),
+    ("moved by a phone: attended, between two calls", moved::between_two_calls),
     ("drain and undrain", drain::drain_and_undrain),
     ("adopt", adopt),
     ("adopt: two hundred calls", adopt_many),

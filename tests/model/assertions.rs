@@ -37,6 +37,11 @@ pub fn hold_at_rest(pair: &Pair) {
             assert_eq!(partner(asks), Some(target), "should ask: {:?}", pair.call);
             assert_eq!(pair.server.legs[&waits].stage, Stage::Up);
         }
+        Goal::Moved { leg, guest } => {
+            let away = pair.server.legs.get(&leg).and_then(|leg| leg.away);
+            assert!(away.is_some() || pair.unfair, "should be elsewhere: {:?} {:?}", pair.server, pair.call);
+            assert!(away == Some(guest) || pair.unfair, "should talk to {guest:?}: {:?}", pair.server);
+        }
         Goal::Meet { .. } => {
             assert!(
                 pair.server.legs.values().all(|leg| leg.conference.is_some()),
@@ -89,4 +94,18 @@ pub fn the_parties_still_talk_or_are_held(pair: &Pair) {
 /// A talk that was found on the server goes on.
 pub fn the_talk_was_not_cut(pair: &Pair) {
     assert!(!pair.call.is_finished(), "a talk was cut by adoption: {:?}", pair.ends);
+}
+
+/// Nobody hung up: whom a phone sent elsewhere is still there, and the call knows it.
+pub fn the_moved_talk_goes_on(pair: &Pair) {
+    hold_at_rest(pair);
+    assert!(!pair.call.is_finished(), "the call was lost: {:?} {:?}", pair.ends, pair.notices);
+    let away = pair.server.legs.values().any(|leg| leg.away.is_some());
+    assert_eq!(away, pair.call.is_moved(), "{:?} {:?}", pair.server, pair.call);
+    assert!(
+        away || pair.server.moved == 0,
+        "one that was sent away was cut: {:?} {:?}",
+        pair.server,
+        pair.call
+    );
 }

@@ -57,6 +57,19 @@ proptest! {
     }
 
     #[test]
+    fn a_phones_own_transfer_is_never_cut(steps in transitions::keys_and_verbs(40)) {
+        let mut pair = Pair::in_progress();
+        for step in &steps {
+            pair.step(step);
+            assertions::hold(&pair);
+        }
+        pair.heal();
+        assertions::the_moved_talk_goes_on(&pair);
+        pair.hang_up();
+        assertions::hold_at_the_end(&pair);
+    }
+
+    #[test]
     fn a_call_is_adopted_from_whatever_the_server_lists(steps in transitions::steps(40), stored in any::<bool>()) {
         let mut pair = Pair::new();
         for step in &steps {

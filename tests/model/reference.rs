@@ -16,6 +16,8 @@ pub struct TrueLeg {
     pub conference: Option<ConferenceId>,
     /// The part of a recording it carries.
     pub recorder: Option<(RecordingId, u16)>,
+    /// A phone's own transfer has sent it away: the guest, once he has answered.
+    pub away: Option<Option<LegId>>,
     /// Survives the end of its partner: it sits in the place of one who asks a third party.
     survives: bool,
 }
@@ -37,6 +39,8 @@ pub struct Server {
     pub parts: BTreeSet<(RecordingId, u16)>,
     /// Parts that were begun on a second leg: they would overwrite the first.
     pub overwritten: u32,
+    /// Transfers by phones.
+    pub moved: u32,
     /// Legs that talked to a single partner and were taken away from it.
     pub torn: u32,
 }
@@ -56,6 +60,7 @@ impl Server {
                     music: false,
                     conference: None,
                     recorder: None,
+                    away: None,
                     survives: false,
                 };
                 self.legs.insert(dial.leg, leg);
@@ -90,6 +95,9 @@ impl Server {
             self.joins_of_ringing += 1;
             return Err("rings");
         }
+        if leg.away.is_some() {
+            return Err("with somebody else");
+        }
         self.torn += u32::from(leg.partner.is_some());
         leg.conference = Some(conference.clone());
         (leg.music, leg.survives) = (false, false);
@@ -120,6 +128,9 @@ impl Server {
         let (Some(first), Some(second)) = (self.legs.get(&a), self.legs.get(&b)) else {
             return Err("no such leg");
         };
+        if first.away.is_some() || second.away.is_some() {
+            return Err("not in a waiting place");
+        }
         if first.stage != Stage::Up || second.stage != Stage::Up {
             self.joins_of_ringing += 1;
             return Err("rings");
@@ -142,6 +153,9 @@ impl Server {
     fn park(&mut self, held: LegId, other: LegId, why: ParkReason) -> Result<(), &'static str> {
         if ![held, other].iter().all(|id| self.legs.get(id).is_some_and(|leg| leg.stage == Stage::Up)) {
             return Err("no such leg");
+        }
+        if [held, other].iter().any(|id| self.legs[id].away.is_some()) {
+            return Err("with somebody else");
         }
         for id in [held, other] {
             let leg = self.legs.get_mut(&id).expect("looked at above");
@@ -169,6 +183,39 @@ impl Server {
         if let Some(partner) = leg.partner {
             self.release(partner);
         }
+    }
+
+    /// The phone of this leg sends its partner to somebody of the server's own; with a second call of its own that one
+    /// talks to him at once.
+    pub fn transfer_by_phone(&mut self, id: LegId, guest: Option<LegId>) {
+        let Some(partner) = self.legs.get(&id).and_then(|leg| leg.partner) else { return };
+        let sent = self.legs.get_mut(&partner).expect("partners live");
+        (sent.partner, sent.away, sent.music) = (None, Some(guest), false);
+        self.legs.get_mut(&id).expect("looked at above").partner = None;
+        self.moved += 1;
+        self.events.push(Event::Parted(partner));
+        self.events.push(Event::MovedByPhone { leg: partner, guest, to: Some("1009".to_owned()) });
+        self.events.extend(guest.map(|guest| Event::Joined(partner, guest)));
+        self.release(id);
+    }
+
+    /// The one it was sent to answers.
+    pub fn guest_answers(&mut self, id: LegId, guest: LegId) {
+        if let Some(TrueLeg { away: away @ Some(None), .. }) = self.legs.get_mut(&id) {
+            *away = Some(Some(guest));
+            self.events.push(Event::MovedByPhone { leg: id, guest: Some(guest), to: None });
+            self.events.push(Event::Joined(id, guest));
+        }
+    }
+
+    /// The one it was sent to is gone, or does not come: it goes on where it stood before.
+    pub fn guest_leaves(&mut self, id: LegId) {
+        let Some(guest) = self.legs.get_mut(&id).and_then(|leg| leg.away.take()) else { return };
+        if let Some(guest) = guest {
+            let (cause, by) = (Cause::Answered, By::Party);
+            self.events.push(Event::Ended { leg: guest, cause, by, said: Said::default() });
+        }
+        self.release(id);
     }
 
     pub fn ring(&mut self, id: LegId) {
@@ -199,8 +246,9 @@ impl Server {
             tag: Some(leg.tag.clone()),
             native: id.to_string(),
             stage: leg.stage,
-            partners: leg.partner.into_iter().collect(),
+            partners: leg.partner.or(leg.away.flatten()).into_iter().collect(),
             conference: leg.conference.clone(),
+            moved: leg.away.map(|_| "1009".to_owned()),
             hears_music: leg.music,
             party: leg.tag.party.to_string(),
             age: Duration::ZERO,
@@ -209,6 +257,7 @@ impl Server {
     }
 
     pub fn someone_talks(&self) -> bool {
-        self.legs.values().any(|leg| leg.partner.is_some() || leg.conference.is_some())
+        let talks = |leg: &TrueLeg| leg.partner.is_some() || leg.conference.is_some() || leg.away.is_some();
+        self.legs.values().any(talks)
     }
 }

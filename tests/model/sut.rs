@@ -6,8 +6,8 @@ use std::time::Duration;
 use ifbus_call::call::{Effect, Input, NewMember, OrderNumber, Stored};
 use ifbus_call::order::Direction;
 use ifbus_call::{
-    By, Call, CallId, Cause, Done, End, Evidence, LegId, Mode, Nanos, NewCall, Notice, Order, RecordingId,
-    Refused, Role, Verb, Why,
+    By, Call, CallId, Cause, Done, End, Event, Evidence, LegId, Mode, Nanos, NewCall, Notice, Order,
+    RecordingId, Refused, Role, Verb, Why,
 };
 
 use crate::reference::Server;
@@ -187,10 +187,23 @@ impl Pair {
         self.outcome(number, Err(refused(Why::Unproven, Evidence::Unknown)));
     }
 
-    /// Events of one leg stay in order: the oldest one of the chosen leg is taken.
+    /// Events of one leg stay in order, and a join is of both; an end is told after the transfer that came before it.
     fn chosen_event(&self, n: usize) -> Option<usize> {
-        let leg = self.server.events.get(n % self.server.events.len().max(1))?.leg();
-        self.server.events.iter().position(|event| event.leg() == leg)
+        let events = &self.server.events;
+        let mut chosen = n % events.len().max(1);
+        events.get(chosen)?;
+        let about = |event: &Event| match *event {
+            Event::Joined(a, b) => [a, b],
+            ref event => [event.leg(); 2],
+        };
+        let before = |first: &Event, event: &Event| {
+            let told_first = matches!((first, event), (Event::MovedByPhone { .. }, Event::Ended { .. }));
+            told_first || about(first).iter().any(|leg| about(event).contains(leg))
+        };
+        while let Some(first) = events[..chosen].iter().position(|first| before(first, &events[chosen])) {
+            chosen = first;
+        }
+        Some(chosen)
     }
 
     fn deliver(&mut self, n: usize, take: bool) {
@@ -218,6 +231,16 @@ impl Pair {
             Act::Answer => self.server.answer(leg),
             Act::Busy if !up => self.server.end(leg, Cause::Busy, By::Party),
             Act::HangUp if up => self.server.end(leg, Cause::Answered, By::Party),
+            Act::TransferBlind => self.server.transfer_by_phone(leg, None),
+            Act::TransferAttended => {
+                let guest = self.fresh();
+                self.server.transfer_by_phone(leg, Some(guest));
+            }
+            Act::GuestAnswers => {
+                let guest = self.fresh();
+                self.server.guest_answers(leg, guest);
+            }
+            Act::GuestLeaves => self.server.guest_leaves(leg),
             Act::Ring | Act::Busy | Act::HangUp => {}
         }
     }
@@ -230,9 +253,8 @@ impl Pair {
                 leg == target && self.server.legs[&target].partner != Some(stays)
             }
             Goal::Consult { target, .. } => leg == target,
-            Goal::Talk { .. } | Goal::Hold { .. } | Goal::Complete { .. } | Goal::Meet { .. } | Goal::End => {
-                false
-            }
+            Goal::Talk { .. } | Goal::Hold { .. } | Goal::Complete { .. } | Goal::Meet { .. } => false,
+            Goal::Moved { .. } | Goal::End => false,
         }
     }
 

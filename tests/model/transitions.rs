@@ -40,6 +40,12 @@ pub enum Act {
     Answer,
     Busy,
     HangUp,
+    /// Its own transfer key: to somebody who is called, or to one it talks to in a second call of its own.
+    TransferBlind,
+    TransferAttended,
+    /// The one it was sent to by that key answers, or is gone.
+    GuestAnswers,
+    GuestLeaves,
 }
 
 /// What a user asks for.
@@ -78,8 +84,17 @@ fn ask() -> impl Strategy<Value = Ask> {
     ]
 }
 
+fn keys() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        2 => Just(Act::TransferBlind),
+        2 => Just(Act::TransferAttended),
+        3 => Just(Act::GuestAnswers),
+        1 => Just(Act::GuestLeaves),
+    ]
+}
+
 fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![3 => Just(Act::Ring), 12 => Just(Act::Answer), 1 => Just(Act::Busy), 1 => Just(Act::HangUp)]
+    prop_oneof![3 => Just(Act::Ring), 12 => Just(Act::Answer), 1 => Just(Act::Busy), 1 => Just(Act::HangUp), 2 => keys()]
 }
 
 /// Anything at all.
@@ -126,6 +141,32 @@ pub fn transfers(most: usize) -> impl Strategy<Value = Vec<Step>> {
         6 => verb.prop_map(Step::Verb),
         1 => any::<u8>().prop_map(Step::LinkDown),
         3 => Just(Step::LinkUp),
+    ];
+    prop::collection::vec(step, 0..most)
+}
+
+/// A phone's own transfer amid what shapes a call of two; nobody hangs up, no word is lost. Who is asked by an attended
+/// transfer of ours is no party yet, and is released with it.
+pub fn keys_and_verbs(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let verb = prop_oneof![
+        Just(Ask::Blind),
+        Just(Ask::Cancel),
+        Just(Ask::Hold),
+        Just(Ask::Resume),
+        Just(Ask::Record),
+        Just(Ask::Mute),
+    ];
+    let key = prop_oneof![Just(Act::TransferBlind), Just(Act::TransferAttended), Just(Act::GuestAnswers)];
+    let step = prop_oneof![
+        10 => (0usize..4).prop_map(Step::Carry),
+        10 => (0usize..4).prop_map(Step::Deliver),
+        2 => (0usize..4).prop_map(Step::Double),
+        4 => (0usize..3, key).prop_map(|(leg, key)| Step::Phone(leg, key)),
+        2 => Just(Step::Phone(usize::MAX, Act::Answer)),
+        6 => verb.prop_map(Step::Verb),
+        1 => any::<u8>().prop_map(Step::LinkDown),
+        3 => Just(Step::LinkUp),
+        1 => Just(Step::Reconcile),
     ];
     prop::collection::vec(step, 0..most)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ifbus_call::Verb;
-use ifbus_doubles::phone::Plan;
+use ifbus_doubles::phone::{Act, Plan};
 use ifbus_fleet::view::Status;
 
 use crate::world::run;
@@ -35,6 +35,31 @@ fn talking_held_and_ringing_calls_are_adopted_under_their_ids() {
         }
         world.until("empty", |world| world.channels("pbx1") + world.channels("pbx2") == 0).await;
         assert_eq!(world.rings("1006"), 1);
+    });
+}
+
+#[test]
+fn a_call_that_a_phone_has_moved_goes_on_and_ends_once() {
+    run(43, &["pbx1", "pbx2"], async |world| {
+        let id = world.talk("1001", "1002").await;
+        let pbx = world.call(id).server.clone().expect("it has a server").to_string();
+        world.with(&pbx, |pbx, now| pbx.transfer("1002", "1003", now));
+        // killed while the guest rings
+        world.until("sent away", |world| world.has_event("call.moved_by_phone")).await;
+        world.kill_and_restart(BTreeMap::new()).await;
+        world.until("it is back", |world| world.calls().len() == 1).await;
+        world.pass(std::time::Duration::from_secs(1)).await;
+        world.kill_and_restart(BTreeMap::new()).await;
+        world.until("it is back", |world| world.calls().len() == 1).await;
+        assert_eq!((world.status(id), world.channels(&pbx)), (Status::InProgress, 2));
+        assert_eq!(world.call(id).moved_to.as_deref(), Some("1003"));
+
+        world.with(&pbx, |pbx, now| pbx.act("1003", &Act::HangUp, now));
+        world.until("over", |world| world.status(id).is_terminal()).await;
+        assert_eq!(world.status(id), Status::Completed);
+        world.until("empty", |world| world.channels(&pbx) == 0).await;
+        let ends = world.events().iter().filter(|event| event.fact.kind == "call.ended").count();
+        assert_eq!(ends, 1);
     });
 }
 

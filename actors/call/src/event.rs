@@ -35,12 +35,15 @@ pub enum Event {
     Digit(LegId, char),
     /// A direction of the leg was silenced or opened.
     Muted(LegId, Direction, bool),
-    /// The phone's own transfer made a leg of the server's inside a call of ours.
+    /// A phone's own transfer sent its partner elsewhere. Told before the end of the leg whose phone did it; told again
+    /// when more is known.
     MovedByPhone {
         /// The leg of ours that was moved.
         leg: LegId,
-        /// The new leg.
-        guest: LegId,
+        /// Whom it talks to now: a leg of the server's, or of another call of ours; absent while nobody has answered.
+        guest: Option<LegId>,
+        /// Where it was sent, in the server's words: a number as a rule; absent where the server does not say.
+        to: Option<String>,
     },
     /// The leg is over.
     Ended {

@@ -20,6 +20,9 @@ pub struct Seen {
     pub partners: Vec<LegId>,
     /// The conference of this instance it is in.
     pub conference: Option<ConferenceId>,
+    /// Where a phone's own transfer sent it, in the server's words: it talks to somebody who is no leg of its call, or
+    /// runs a part of the server's own configuration. Absent on a foreign leg.
+    pub moved: Option<String>,
     /// Whether it sits in the place where one hears music.
     pub hears_music: bool,
     /// The server's word for the party at its far end.

@@ -100,6 +100,10 @@ pub struct CallView {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub conference: Option<ConferenceId>,
+    /// Where a party's own phone sent its partner: the call goes on with that partner alone. Empty where the server does
+    /// not say whom it talks to.
+    #[serde(default)]
+    pub moved_to: Option<String>,
     /// The recording that is being made.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
@@ -140,6 +144,7 @@ impl CallView {
             attempts: Vec::new(),
             held: false,
             conference: None,
+            moved_to: None,
             recording: None,
             verb: None,
             created_at,

@@ -56,6 +56,7 @@ pub(super) fn call(number: u128, status: Status) -> CallView {
         }],
         held: false,
         conference: None,
+        moved_to: None,
         recording: None,
         verb: None,
         created_at: born,

@@ -426,6 +426,7 @@ fn call(born_ms: u64) -> CallView {
         attempts: vec![AttemptView { server: name("pbx1"), chosen: String::new(), at, ended: None }],
         held: false,
         conference: None,
+        moved_to: None,
         recording: None,
         verb: None,
         created_at: at,

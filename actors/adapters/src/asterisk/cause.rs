@@ -31,10 +31,16 @@ pub(super) struct Past {
     pub(super) dropped: bool,
     /// Who asked first, if the server told.
     pub(super) by: Option<By>,
+    /// It was sent to a party that has not answered.
+    pub(super) away: bool,
 }
 
 /// Why a leg ended.
 pub(super) fn cause(past: Past, end: &End) -> Cause {
+    // the operator's dialplan ends it with the reason of the party it was sent to
+    if past.up && past.away && !past.dropped && past.by != Some(By::Party) && end.cause != 16 {
+        return of_q850(end.cause, true);
+    }
     if past.up {
         return Cause::Answered;
     }

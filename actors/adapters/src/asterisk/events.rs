@@ -19,9 +19,7 @@ use crate::wire_format::ari;
 const EARLY_MAX: usize = 16 * 1024 * 1024;
 
 /// Events that say nothing new about a leg.
-const QUIET: [&[u8]; 43] = [
-    b"AttendedTransfer",
-    b"BlindTransfer",
+const QUIET: [&[u8]; 41] = [
     b"BridgeCreate",
     b"BridgeDestroy",
     b"ChannelTalkingStart",
@@ -109,6 +107,7 @@ impl Asterisk {
             ("ApplicationReplaced", _) => self.stream_replaced(),
             ("ChannelUserevent", _) => self.marker_seen(&event.eventname),
             ("ChannelEnteredBridge", _) => self.stream_bridge(event),
+            ("BridgeBlindTransfer" | "BridgeAttendedTransfer", _) => self.stream_transfer(event),
             (_, None) => {}
             ("ChannelDestroyed", Some(leg)) => {
                 let number = |value: Option<i64>| value.and_then(|value| u16::try_from(value).ok());
@@ -170,6 +169,46 @@ impl Asterisk {
         }
     }
 
+    /// A phone has pressed its own transfer key, and the server has begun to do it.
+    fn stream_transfer(&mut self, event: &ari::Event<'_>) {
+        if event.result != "Success" {
+            return;
+        }
+        let of = |channel: &Option<ari::Channel<'_>>| channel.as_ref().map(|channel| channel.id.to_string());
+        let (transferee, target) = (of(&event.transferee), of(&event.transfer_target));
+        match (transferee, target) {
+            (Some(transferee), None) => {
+                if let Some(leg) = names::ours(self.instance, transferee.as_bytes()) {
+                    self.sent_away(leg, &event.exten);
+                }
+            }
+            (Some(transferee), Some(target)) => {
+                let number = |channel: &Option<ari::Channel<'_>>| {
+                    channel
+                        .as_ref()
+                        .map(|channel| channel.caller.number.chars().take(120).collect::<String>())
+                };
+                let said = [number(&event.transfer_target), number(&event.transferee)];
+                self.put_together([&transferee, &target], said);
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Both ends of an attended transfer are legs of calls; each of ours has the other one as its guest.
+    fn put_together(&mut self, [transferee, target]: [&str; 2], said: [Option<String>; 2]) {
+        let ours = |name: &str| names::ours(self.instance, name.as_bytes());
+        let pair = [(ours(transferee), target), (ours(target), transferee)];
+        for ((leg, other), said) in pair.into_iter().zip(said) {
+            if let Some(leg) = leg.filter(|leg| self.life.legs.get(*leg).is_some())
+                && let Some(guest) = self.leg_or_guest(other)
+            {
+                let to = self.party_of(guest).or(said);
+                self.moved_by_phone(leg, Some(guest), to);
+            }
+        }
+    }
+
     // ---- AMI -------------------------------------------------------------------------------------------------------
 
     pub(super) fn watch_event(&mut self, message: &Message<'_>) {
@@ -190,6 +229,9 @@ impl Asterisk {
 
     /// Something was said about a leg: ask. Only what cannot be asked for is taken as it is.
     fn hint(&mut self, name: &[u8], message: &Message<'_>) {
+        if matches!(name, b"BlindTransfer" | b"AttendedTransfer") {
+            return self.transfer_hint(message);
+        }
         let about = message.get(Field::Uniqueid).or(message.get(Field::DestUniqueid));
         let Some(native) = about else {
             // an event about a channel that does not name it is the head of one that was cut in two
@@ -221,6 +263,15 @@ impl Asterisk {
             }
             name if QUIET.contains(&name) => {}
             _ => self.count(1),
+        }
+    }
+
+    /// A phone has pressed its transfer key, or somebody says so: where is the one that it sends?
+    fn transfer_hint(&mut self, message: &Message<'_>) {
+        let sent = message.only("TransfereeUniqueid");
+        let leg = sent.and_then(|native| names::ours(self.instance, native.as_bytes()));
+        if let Some(leg) = leg.filter(|leg| self.life.legs.get(*leg).is_some()) {
+            self.doubt(leg);
         }
     }
 

@@ -12,7 +12,7 @@ use super::machine::{Asterisk, Phase};
 use crate::adapter::Output;
 
 impl Asterisk {
-    fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
     }
 
@@ -21,7 +21,7 @@ impl Asterisk {
         self.life.legs.insert(leg, Leg::new(None))
     }
 
-    fn is_foreign(&self, leg: LegId) -> bool {
+    pub(super) fn is_foreign(&self, leg: LegId) -> bool {
         self.life.legs.get(leg).is_some_and(|known| known.foreign.is_some())
     }
 
@@ -90,20 +90,18 @@ impl Asterisk {
     fn talks(&mut self, leg: LegId, bridge: u128) {
         let partners: Vec<LegId> =
             self.life.legs.members(bridge).iter().copied().filter(|other| *other != leg).collect();
+        if partners.is_empty() && self.known(leg).away {
+            self.look_for_guests();
+        }
         for partner in partners {
             match (self.is_foreign(leg), self.is_foreign(partner)) {
                 (true, true) => {}
-                // we never join a leg of ours to a foreign one: a phone's transfer key did
-                (true, false) => {
-                    self.tell(Event::MovedByPhone { leg: partner, guest: leg });
-                    self.tell(Event::Joined(partner, leg));
-                }
-                (false, true) => {
-                    self.tell(Event::MovedByPhone { leg, guest: partner });
-                    self.tell(Event::Joined(leg, partner));
-                }
+                (true, false) => self.tell(Event::Joined(partner, leg)),
+                (false, true) => self.tell(Event::Joined(leg, partner)),
                 (false, false) => self.tell(Event::Joined(partner, leg)),
             }
+            self.now_with(leg, partner, bridge);
+            self.now_with(partner, leg, bridge);
             self.prove(partner);
         }
     }
@@ -136,7 +134,11 @@ impl Asterisk {
             self.tell(Event::Started(leg));
         }
         let cause = cause::cause(past, end);
-        self.tell(Event::Ended { leg, cause, by: cause::by(past), said: end.said() });
+        self.parted(
+            leg,
+            leg_was.as_ref(),
+            Event::Ended { leg, cause, by: cause::by(past), said: end.said() },
+        );
         self.over(leg);
     }
 
@@ -198,8 +200,8 @@ impl Asterisk {
     }
 
     pub(super) fn vanished(&mut self, leg: LegId) {
-        if self.life.legs.remove(leg).is_some() {
-            self.tell(Event::Vanished(leg));
+        if let Some(known) = self.life.legs.remove(leg) {
+            self.parted(leg, Some(&known), Event::Vanished(leg));
             self.over(leg);
         }
     }

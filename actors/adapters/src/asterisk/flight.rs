@@ -91,6 +91,8 @@ pub(super) enum Timer {
     Refetch(Ticket),
     /// A leg the server does not know is to have an end.
     Gone(LegId),
+    /// Whether a leg lost its partner by a transfer was not to be seen: look again.
+    Parting(LegId),
     /// Doubt about everything is to be settled by a list.
     Resync,
     /// A connection that was asked is to have said something.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ifbus_call::{By, ConferenceId, LegId, Stage};
+use ifbus_call::{By, ConferenceId, LegId, Stage, Tag};
 
 use super::cause::{End, Past};
 
@@ -32,6 +32,12 @@ pub(super) struct Leg {
     /// It was asked about again a little later: another "no such channel" is believed.
     pub(super) last_chance: bool,
     pub(super) question: Question,
+    /// Of a leg of ours: its call, and its place in it.
+    pub(super) tag: Option<Tag>,
+    /// Whom it talked to last, and in which bridge.
+    pub(super) talked_to: Option<(LegId, u128)>,
+    /// A phone's own transfer sent it away, and nobody has answered there yet.
+    pub(super) away: bool,
 }
 
 /// A bridge, as an event or a line of a list names it.
@@ -77,6 +83,9 @@ impl Leg {
             gone: false,
             last_chance: false,
             question: Question::None,
+            tag: None,
+            talked_to: None,
+            away: false,
         }
     }
 
@@ -86,7 +95,13 @@ impl Leg {
     }
 
     pub(super) fn past(&self) -> Past {
-        Past { up: self.stage == Stage::Up, rang: self.rang, dropped: self.dropped, by: self.by }
+        Past {
+            up: self.stage == Stage::Up,
+            rang: self.rang,
+            dropped: self.dropped,
+            by: self.by,
+            away: self.away,
+        }
     }
 }
 

@@ -39,6 +39,10 @@ pub(super) struct Item {
     pub(super) bridge: Option<Bridge>,
     hears_music: bool,
     pub(super) settled: bool,
+    /// It runs a dialplan of the operator's: where a phone's own transfer has sent it.
+    pub(super) away: Option<String>,
+    /// Whom it talks to, in the server's words.
+    pub(super) connected: String,
     party: String,
     age: Duration,
     tag: Option<Tag>,
@@ -149,6 +153,7 @@ impl Asterisk {
             leg.stage = item.stage;
             leg.rang = item.stage == Stage::Ringing;
             leg.settled = item.settled;
+            leg.tag.clone_from(&item.tag);
             if let Some(bridge) = &item.bridge {
                 self.life.legs.put(item.leg, bridge);
             }
@@ -181,6 +186,14 @@ impl Asterisk {
                 item.bridge.as_ref().and_then(|bridge| talks.get(&bridge.key)).into_iter().flatten();
             members.copied().filter(|leg| *leg != item.leg).collect()
         };
+        let known: BTreeMap<LegId, &Item> = items.iter().map(|item| (item.leg, item)).collect();
+        let moved = |item: &Item| {
+            let mine = item.tag.as_ref()?.call;
+            let with: Vec<LegId> = partners(item);
+            let Some(first) = with.first() else { return item.away.clone() };
+            let other = |leg: &LegId| known[leg].tag.as_ref().is_none_or(|tag| tag.call != mine);
+            with.iter().all(other).then(|| known[first].party.clone())
+        };
         let conference = |item: &Item| match rooms.get(&item.bridge.as_ref()?.key)? {
             Room::Ours(conference) => Some(conference.clone()),
             Room::Foreign => None,
@@ -192,6 +205,7 @@ impl Asterisk {
             stage: item.stage,
             partners: partners(item),
             conference: conference(item),
+            moved: moved(item),
             hears_music: item.hears_music,
             party: item.party.clone(),
             age: item.age,
@@ -212,13 +226,18 @@ impl Asterisk {
         let text = |bytes: Option<&[u8]>| shown(bytes.unwrap_or_default());
         let bridge = message.text(Field::BridgeId).map(|bridge| self.bridge_listed(bridge, message));
         let tag = ours.and_then(|_| tag(message));
-        let in_context = message.only("Context") == Some(self.options.context.as_str());
+        let exten = message.only("Exten").unwrap_or_default();
+        let context = message.only("Context");
+        let in_context = context == Some(self.options.context.as_str());
         Some(Item {
             leg,
             foreign: ours.is_none().then(|| String::from_utf8_lossy(native).into_owned()),
             name: text(message.get(Field::Channel)),
             stage: stage(message.number(Field::ChannelState).unwrap_or(0)),
             hears_music: in_context && bridge.is_none() && message.get(Field::Exten) == Some(b"hold"),
+            away: (ours.is_some() && context.is_some() && !in_context && runs_a_dialplan(exten, message))
+                .then(|| shown(exten.as_bytes())),
+            connected: text(message.all("ConnectedLineNum").next()),
             settled: bridge.as_ref().map_or_else(|| is_waiting(message), |bridge| bridge.room.is_none()),
             party: tag
                 .as_ref()
@@ -264,6 +283,7 @@ impl Asterisk {
         let Some(known) = self.life.legs.get_mut(leg) else { return };
         let again = known.question == Question::Stale;
         known.question = Question::None;
+        let seen = answer.clone();
         match answer {
             Some(Some(item)) => {
                 // it lives: what was said about its end before we asked was not true
@@ -280,6 +300,7 @@ impl Asterisk {
         if again {
             self.doubt(leg);
         } else {
+            self.stays_or_goes(leg, seen);
             self.prove(leg);
         }
     }
@@ -296,7 +317,9 @@ impl Asterisk {
         }
         if let Some(known) = self.life.legs.get_mut(item.leg) {
             known.settled = item.settled;
+            known.tag = known.tag.take().or_else(|| item.tag.clone());
         }
+        self.learn_where(item);
         match item.stage {
             Stage::Dialing => {}
             Stage::Ringing => self.rings(item.leg),
@@ -338,6 +361,12 @@ fn stage(state: u8) -> Stage {
         6 => Stage::Up,
         _ => Stage::Dialing,
     }
+}
+
+/// What `Originate` has just made shows the context of its endpoint for a moment; it is on its way to its waiting place.
+fn runs_a_dialplan(exten: &str, message: &Message<'_>) -> bool {
+    let up = message.number(Field::ChannelState) == Some(6);
+    up && !matches!(exten, "" | "s") && !matches!(message.only("Application"), Some("AppDial2"))
 }
 
 /// In its waiting place, past the `Answer` it begins with: right after a `Redirect` the old application is still shown,

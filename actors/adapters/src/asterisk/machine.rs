@@ -13,6 +13,7 @@ use ifbus_call::{
 use super::flight::{Asked, Purpose, Running, Timer, Timers};
 use super::legs::Legs;
 use super::options::Options;
+use super::parting::Parting;
 use super::probe::SipQuestion;
 use super::random::Random;
 use crate::adapter::{
@@ -83,6 +84,8 @@ pub(super) struct Life {
     pub(super) busy: BTreeMap<LegId, Ticket>,
     pub(super) tones: VecDeque<Ticket>,
     pub(super) legs: Legs,
+    /// Ends that are told when it is known what became of the partner, by partner.
+    pub(super) partings: BTreeMap<LegId, Parting>,
     pub(super) boot: Option<Boot>,
     pub(super) booted: bool,
     /// It said so itself, which needs the right to hear it.
@@ -385,6 +388,7 @@ impl Asterisk {
                 Timer::Refetch(ticket) => self.ask_recording(ticket),
                 Timer::Digit(ticket) => self.next_digit(ticket),
                 Timer::Gone(leg) => self.gone_for_a_while(leg),
+                Timer::Parting(leg) => self.look_where(leg),
                 Timer::Resync => self.resync(),
                 Timer::Silent(slot) => self.silent(slot),
                 Timer::Retransmit(ticket) => self.ask_sip_again(ticket),

@@ -20,6 +20,7 @@ mod machine;
 mod names;
 pub mod options;
 mod orders;
+mod parting;
 mod probe;
 mod proof;
 mod random;

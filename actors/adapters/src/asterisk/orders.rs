@@ -146,7 +146,7 @@ impl Asterisk {
         match self.ask(COMMANDS, id, action, Purpose::Originate(ticket, dial.leg)) {
             Err(unfit) => self.refuse(ticket, unfit_refusal(&unfit)),
             Ok(()) => {
-                self.life.legs.insert(dial.leg, Leg::new(None));
+                self.life.legs.insert(dial.leg, Leg::new(None)).tag = Some(dial.tag.clone());
                 let work = Work::Dial { leg: dial.leg, failed: None };
                 // the originate outlives its order: its late result must still find its leg
                 self.running(ticket, work, Vec::new(), dial.within + DIAL_EXTRA);

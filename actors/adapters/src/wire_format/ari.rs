@@ -8,8 +8,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 /// The event types asked for; everything else would only wake us up. `ApplicationReplaced` tells of a rival instance.
-pub const TYPES: [&str; 12] = [
+pub const TYPES: [&str; 14] = [
     "ApplicationReplaced",
+    "BridgeAttendedTransfer",
+    "BridgeBlindTransfer",
     "ChannelCreated",
     "ChannelDestroyed",
     "ChannelDtmfReceived",
@@ -60,6 +62,18 @@ pub struct Event<'a> {
     /// A key that was pressed.
     #[serde(borrow, default)]
     pub digit: Cow<'a, str>,
+    /// The channel that a phone's own transfer sends elsewhere.
+    #[serde(borrow, default)]
+    pub transferee: Option<Channel<'a>>,
+    /// The channel it is joined to, if the phone had a second call to it.
+    #[serde(borrow, default)]
+    pub transfer_target: Option<Channel<'a>>,
+    /// The extension it is sent to, if the phone named one.
+    #[serde(borrow, default)]
+    pub exten: Cow<'a, str>,
+    /// Whether the transfer has begun: `Success`.
+    #[serde(borrow, default)]
+    pub result: Cow<'a, str>,
     /// The name of a user event.
     #[serde(borrow, default)]
     pub eventname: Cow<'a, str>,
@@ -74,6 +88,17 @@ pub struct Channel<'a> {
     /// `Down`, `Ring`, `Ringing`, `Up` and others.
     #[serde(borrow, default)]
     pub state: Cow<'a, str>,
+    /// Who it says it is.
+    #[serde(borrow, default)]
+    pub caller: Caller<'a>,
+}
+
+/// A number inside a channel.
+#[derive(Deserialize, Debug, Default)]
+pub struct Caller<'a> {
+    /// Written by a far end, as a rule.
+    #[serde(borrow, default)]
+    pub number: Cow<'a, str>,
 }
 
 /// A bridge inside an event.

@@ -38,7 +38,7 @@ impl Call {
     /// A goal that was written down is followed if its legs still live. Without one the goal is read from the facts:
     /// two that talk go on, two that are apart with music are on hold, two that are apart without it are joined, a
     /// leg that rings goes on ringing. A single answered leg is ended: its partner may have rung already, and nobody
-    /// is rung twice. Legs in a conference stay there. A transfer under way whose goal is not known is taken back.
+    /// is rung twice. Legs in a conference stay there; one that a phone's own transfer sent elsewhere goes on alone. A transfer under way whose goal is not known is taken back.
     #[must_use]
     pub fn adopt(id: CallId, seen: &[Seen], stored: Stored, fresh: LegId, now: Nanos) -> Option<Self> {
         let mine: Vec<&Seen> =
@@ -82,7 +82,8 @@ impl Call {
     /// Every leg the goal is about lives.
     fn can_follow(&self, goal: &Goal) -> bool {
         let legs = goal.legs();
-        !legs.is_empty() && legs.into_iter().all(|id| self.leg(id).is_some())
+        let here = |id| self.leg(id).is_some_and(|leg| leg.moved.is_none());
+        !legs.is_empty() && legs.into_iter().all(here)
     }
 
     /// Two answered legs have talked, unless they are the first two, apart, and neither hears music.
@@ -93,6 +94,7 @@ impl Call {
                 third || self.are_joined(a, b)
             }
             Goal::Hold { .. } | Goal::Blind { .. } | Goal::Consult { .. } | Goal::Complete { .. } => true,
+            Goal::Moved { .. } => true,
             Goal::Meet { .. } => self.legs.iter().any(|leg| leg.conference.is_some()),
             Goal::End => false,
         }
@@ -101,6 +103,9 @@ impl Call {
     fn goal_from_facts(&mut self, fresh: LegId, now: Nanos) -> Option<Goal> {
         if let Some(meeting) = self.meeting_from_facts() {
             return Some(meeting);
+        }
+        if let Some(moved) = self.moved_from_facts() {
+            return Some(moved);
         }
         let up: Vec<&Leg> = self.legs.iter().filter(|leg| leg.stage == Some(Stage::Up)).collect();
         let joined = up.iter().find_map(|leg| {

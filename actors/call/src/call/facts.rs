@@ -1,8 +1,8 @@
 //! From what the server says to facts, and what a lost leg means for the goal.
 
 use crate::call::{
-    By, Call, Cause, DROPS_MAX, Ending, Event, Goal, Leg, LegId, Nanos, Notice, Order, OrderNumber, Outcome,
-    PAUSE, Said, Seen, Stage, VerbKind,
+    By, Call, Cause, DROPS_MAX, Ending, Event, Goal, Leg, LegId, Moved, Nanos, Notice, Order, OrderNumber,
+    Outcome, PAUSE, Said, Seen, Stage, VerbKind,
 };
 use crate::order::{Evidence, ParkReason, Refused, Why};
 
@@ -10,6 +10,9 @@ impl Call {
     // --- events ---
 
     pub(super) fn event(&mut self, event: Event, now: Nanos) {
+        if self.is_of_the_guest(&event) {
+            return;
+        }
         let id = event.leg();
         if self.leg(id).is_none() {
             return; // of another call, or of a leg whose end is known: late and doubled events end here
@@ -38,7 +41,7 @@ impl Call {
                     self.about(id, |role| Notice::Muted { role, direction, on });
                 }
             }
-            Event::MovedByPhone { .. } => {} // the guest is a leg of the server's, told of in the server's list
+            Event::MovedByPhone { leg, guest, to } => self.moved_by_phone(leg, guest, to, now),
             Event::Ended { cause, by, said, .. } => self.leg_gone(id, cause, by, said),
             Event::Vanished(_) => self.vanished(id),
         }
@@ -74,7 +77,13 @@ impl Call {
     }
 
     fn are_now_joined(&mut self, a: LegId, b: LegId, now: Nanos) {
+        if self.leg(a).is_none() || self.leg(b).is_none() {
+            return; // with somebody who is no party of this call: told as a move
+        }
         for leg in &mut self.legs {
+            if leg.id == a || leg.id == b {
+                leg.moved = None;
+            }
             let partner = match leg.id {
                 id if id == a => Some(b),
                 id if id == b => Some(a),
@@ -137,6 +146,7 @@ impl Call {
                 self.is_now_apart(held, now);
                 self.is_now_apart(other, now);
                 for leg in self.legs.iter_mut().filter(|leg| leg.id == held || leg.id == other) {
+                    leg.moved = None;
                     leg.hears_music = leg.id == held;
                     leg.consults = leg.id == other && why == ParkReason::Consult;
                 }
@@ -214,6 +224,7 @@ impl Call {
         for seen in seen.iter().filter(|seen| found.contains(&seen.leg)) {
             self.as_seen(seen, now);
         }
+        self.moved_as_seen(seen, &found, now);
         for id in gone {
             if rebooted {
                 self.may_have_rung = true;
@@ -238,6 +249,8 @@ impl Call {
         if let Some(leg) = self.leg_mut(seen.leg) {
             leg.unsure = false;
             leg.partner = seen.partners.first().copied();
+            leg.moved =
+                seen.moved.clone().map(|to| Moved { guest: seen.partners.first().copied(), to: Some(to) });
             leg.conference.clone_from(&seen.conference);
             leg.hears_music = seen.hears_music && leg.partner.is_none();
         }
@@ -269,6 +282,9 @@ impl Call {
 
     /// What it means for the goal that this leg takes no part any more.
     fn lost_part(&mut self, id: LegId, cause: Cause, by: By, said: Said) {
+        if self.goes_on_moved(id) {
+            return;
+        }
         match self.goal {
             Goal::Talk { a, b } if id == a || id == b => self.party_lost(id, cause, by, said),
             Goal::Hold { held, other } if id == held || id == other => self.party_lost(id, cause, by, said),
@@ -294,9 +310,10 @@ impl Call {
                 let conference = conference.clone();
                 self.member_lost(conference, if id == a { b } else { Some(a) }, id, (cause, by, said));
             }
+            Goal::Moved { leg, .. } if id == leg => self.party_lost(id, cause, by, said),
             Goal::End => self.blame(id, by, said),
             Goal::Talk { .. } | Goal::Hold { .. } | Goal::Blind { .. } => {}
-            Goal::Consult { .. } | Goal::Complete { .. } | Goal::Meet { .. } => {}
+            Goal::Consult { .. } | Goal::Complete { .. } | Goal::Meet { .. } | Goal::Moved { .. } => {}
         }
     }
 
@@ -318,7 +335,9 @@ impl Call {
     }
 
     pub(super) fn party_lost(&mut self, id: LegId, cause: Cause, by: By, said: Said) {
-        let cause = if self.talked && cause != Cause::ServerFailure { Cause::Answered } else { cause };
+        // one that was sent to a party who did not answer ends for that party's reason
+        let talked = self.talked && !matches!(self.goal, Goal::Moved { guest: None, .. });
+        let cause = if talked && cause != Cause::ServerFailure { Cause::Answered } else { cause };
         let role = self.leg(id).map(|leg| leg.role);
         self.end(Ending { cause, by, role, said });
     }

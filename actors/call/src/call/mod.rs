@@ -12,6 +12,7 @@
 mod adopt;
 mod facts;
 mod meet;
+mod moved;
 mod record;
 mod settle;
 #[cfg(test)]
@@ -33,8 +34,9 @@ use crate::time::Nanos;
 
 pub use adopt::Stored;
 pub use meet::NewMember;
+use moved::Moved;
 pub use record::Recording;
-pub use verb::{Accepted, Mode, NotNow, Verb};
+pub use verb::{Accepted, Mode, NotNow, Verb, VerbKind};
 
 /// The longest a leg may ring: the fence of a leg that was never joined is longer than this on every server.
 pub const RING_MAX: Duration = Duration::from_secs(120);
@@ -154,6 +156,14 @@ pub enum Goal {
         a: LegId,
         /// The other, if the call has two.
         b: Option<LegId>,
+    },
+    /// The leg talks to, or is on its way to, one who is no party of the call: its partner's phone sent it there. Any
+    /// other leg ends.
+    Moved {
+        /// The leg that stays.
+        leg: LegId,
+        /// Whom it talks to, when that is known: a leg of the server's, or of another call.
+        guest: Option<LegId>,
     },
     /// No leg lives.
     End,
@@ -300,6 +310,13 @@ pub enum Notice {
         /// `true`: on hold.
         on: bool,
     },
+    /// A phone's own transfer sent its partner elsewhere; the call goes on with the one that was sent.
+    MovedByPhone {
+        /// Who was sent.
+        role: Role,
+        /// Where to, in the server's words, if it said so.
+        to: Option<String>,
+    },
     /// A verb failed; the call is as it was.
     VerbFailed {
         /// Which.
@@ -307,40 +324,6 @@ pub enum Notice {
         /// Why, in words.
         why: String,
     },
-}
-
-/// A verb without its arguments.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum VerbKind {
-    /// Placing the call itself.
-    Originate,
-    /// See [`Verb::Hold`].
-    Hold,
-    /// See [`Verb::Resume`].
-    Resume,
-    /// See [`Verb::Transfer`], [`Mode::Blind`].
-    BlindTransfer,
-    /// See [`Verb::Transfer`], [`Mode::Attended`].
-    AttendedTransfer,
-    /// See [`Verb::CompleteTransfer`].
-    CompleteTransfer,
-    /// See [`Verb::CancelTransfer`].
-    CancelTransfer,
-    /// See [`Verb::Dtmf`].
-    Dtmf,
-    /// See [`Verb::Mute`].
-    Mute,
-    /// See [`Verb::Enter`].
-    Enter,
-    /// See [`Verb::Kick`].
-    Kick,
-    /// See [`Verb::Record`].
-    Record,
-    /// See [`Verb::StopRecord`].
-    StopRecord,
-    /// See [`Verb::Hangup`].
-    Hangup,
 }
 
 /// One party.
@@ -367,6 +350,8 @@ pub struct Leg {
     drop_after: Option<Nanos>,
     /// The order that makes it was lost on the way: it may exist or not.
     unsure: bool,
+    /// Where a phone's own transfer has sent it.
+    moved: Option<Moved>,
 }
 
 /// An order under way.
@@ -609,6 +594,7 @@ impl Leg {
             drops: 0,
             drop_after: None,
             unsure: false,
+            moved: None,
         }
     }
 
@@ -681,7 +667,7 @@ impl Goal {
     pub const fn takes_several_steps(&self) -> bool {
         match self {
             Self::Blind { .. } | Self::Consult { .. } | Self::Complete { .. } | Self::Meet { .. } => true,
-            Self::Talk { .. } | Self::Hold { .. } | Self::End => false,
+            Self::Talk { .. } | Self::Hold { .. } | Self::Moved { .. } | Self::End => false,
         }
     }
 
@@ -695,6 +681,7 @@ impl Goal {
                 vec![asks, waits, target]
             }
             Self::Meet { a, b, .. } => std::iter::once(a).chain(b).collect(),
+            Self::Moved { leg, .. } => vec![leg],
             Self::End => vec![],
         }
     }

@@ -29,6 +29,7 @@ impl Call {
         if self.finished {
             return;
         }
+        self.follow_phone();
         self.take_note();
         let wanted = self.goal.legs();
         self.legs.retain(|leg| leg.stage.is_some() || wanted.contains(&leg.id));
@@ -79,6 +80,7 @@ impl Call {
             Goal::Meet { .. } => self.note_meeting(),
             Goal::Talk { .. } | Goal::Hold { .. } | Goal::Blind { .. } => {}
             Goal::Consult { .. } | Goal::Complete { .. } | Goal::End => {}
+            Goal::Moved { .. } => self.wanted = false,
         }
     }
 
@@ -133,7 +135,7 @@ impl Call {
             Goal::Consult { asks, waits, target } => self.toward_consult(asks, waits, target),
             Goal::Complete { waits, target, .. } => self.join(waits, target),
             Goal::Meet { a, b, .. } => self.toward_meeting(a, b),
-            Goal::End => None,
+            Goal::Moved { .. } | Goal::End => None,
         }
     }
 
@@ -319,7 +321,7 @@ impl Call {
                 self.wanted = false;
                 self.join_after = Some(now + PAUSE);
             }
-            Goal::End => {}
+            Goal::Moved { .. } | Goal::End => {}
         }
     }
 
@@ -340,7 +342,8 @@ impl Call {
                 self.transfer_failed(refused.cause, refused.said.clone().unwrap_or_default());
             }
             Goal::Meet { .. } => self.meeting_failed(refused),
-            Goal::Talk { .. } | Goal::Blind { .. } | Goal::Complete { .. } | Goal::End => {}
+            Goal::Talk { .. } | Goal::Blind { .. } | Goal::Complete { .. } => {}
+            Goal::Moved { .. } | Goal::End => {}
         }
     }
 
@@ -353,7 +356,8 @@ impl Call {
             Goal::Consult { asks, waits, .. } | Goal::Complete { asks, waits, .. } => {
                 self.aim(Goal::Talk { a: asks, b: waits }, None);
             }
-            Goal::Talk { .. } | Goal::Hold { .. } | Goal::Meet { .. } | Goal::End => return,
+            Goal::Talk { .. } | Goal::Hold { .. } | Goal::Meet { .. } => return,
+            Goal::Moved { .. } | Goal::End => return,
         }
         self.notice(Notice::TransferFailed { cause, said });
     }

@@ -377,6 +377,7 @@ fn seen(call: &Call, leg: LegId, role: Role, partner: Option<LegId>, hears_music
         native: leg.to_string(),
         stage: Stage::Up,
         partners: partner.into_iter().collect(),
+        moved: None,
         hears_music,
         party: party.to_string(),
         age: Duration::ZERO,

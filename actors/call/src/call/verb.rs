@@ -1,7 +1,9 @@
 //! What a user can ask of a call, and when it is allowed.
 
 use crate::address::Address;
-use crate::call::{By, Call, Cause, Ending, Goal, Leg, LegId, Nanos, Notice, Order, Role, Said, VerbKind};
+use serde::{Deserialize, Serialize};
+
+use crate::call::{By, Call, Cause, Ending, Goal, Leg, LegId, Nanos, Notice, Order, Role, Said};
 use crate::id::{ConferenceId, RecordingId};
 use crate::order::{Digits, Direction};
 
@@ -103,6 +105,40 @@ pub enum NotNow {
     /// No leg of the call has this place.
     #[error("the call has no party {}", .0.letter())]
     NoParty(Role),
+}
+
+/// A verb without its arguments.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerbKind {
+    /// Placing the call itself.
+    Originate,
+    /// See [`Verb::Hold`].
+    Hold,
+    /// See [`Verb::Resume`].
+    Resume,
+    /// See [`Verb::Transfer`], [`Mode::Blind`].
+    BlindTransfer,
+    /// See [`Verb::Transfer`], [`Mode::Attended`].
+    AttendedTransfer,
+    /// See [`Verb::CompleteTransfer`].
+    CompleteTransfer,
+    /// See [`Verb::CancelTransfer`].
+    CancelTransfer,
+    /// See [`Verb::Dtmf`].
+    Dtmf,
+    /// See [`Verb::Mute`].
+    Mute,
+    /// See [`Verb::Enter`].
+    Enter,
+    /// See [`Verb::Kick`].
+    Kick,
+    /// See [`Verb::Record`].
+    Record,
+    /// See [`Verb::StopRecord`].
+    StopRecord,
+    /// See [`Verb::Hangup`].
+    Hangup,
 }
 
 impl VerbKind {
@@ -300,7 +336,7 @@ impl Call {
         let leg = match role {
             Some(role) => self.legs.iter().find(|leg| leg.role == role).ok_or(NotNow::NoParty(role))?.id,
             None => {
-                if let Goal::Meet { a, b: None, .. } = self.goal {
+                if let Goal::Meet { a, b: None, .. } | Goal::Moved { leg: a, .. } = self.goal {
                     return if self.is_up(a) { Ok(a) } else { Err(self.wrong_state(need)) };
                 }
                 let [first, second] = self.pair().ok_or_else(|| self.wrong_state(need))?;
@@ -324,7 +360,7 @@ impl Call {
             Goal::Blind { stays, leaves, .. } => Some([leaves, stays]),
             Goal::Consult { asks, waits, .. } | Goal::Complete { asks, waits, .. } => Some([asks, waits]),
             Goal::Meet { a, b: Some(b), .. } => Some([a, b]),
-            Goal::Meet { b: None, .. } | Goal::End => None,
+            Goal::Meet { b: None, .. } | Goal::Moved { .. } | Goal::End => None,
         }
     }
 
@@ -335,12 +371,14 @@ impl Call {
     }
 
     pub(super) fn wrong_state(&self, need: &'static str) -> NotNow {
+        let need = if self.is_moved() { super::moved::NEED } else { need };
         let state = match &self.goal {
             Goal::End => "ending",
             _ if !self.talked => "not answered yet",
             Goal::Talk { .. } => "in progress",
             Goal::Hold { .. } => "on hold",
             Goal::Meet { .. } => "in a conference",
+            Goal::Moved { .. } => "moved by a phone",
             Goal::Blind { .. } | Goal::Consult { .. } | Goal::Complete { .. } => "being transferred",
         };
         NotNow::WrongState { state, need }

@@ -19,6 +19,7 @@ fn call(id: CallId, status: Status) -> CallView {
         attempts: vec![],
         held: false,
         conference: None,
+        moved_to: None,
         recording: None,
         verb: None,
         created_at: Timestamp::UNIX_EPOCH,

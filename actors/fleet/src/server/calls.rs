@@ -133,11 +133,27 @@ impl Server {
     // --- from the server ---
 
     pub(super) fn event(&mut self, event: Event, now: Nanos) {
-        let Some(call) = self.legs.get(&event.leg()) else {
+        let concerned = self.concerned(&event);
+        if concerned.is_empty() {
             tracing::debug!(server = %self.spec.name, ?event, "an event of a leg that no call has");
-            return;
-        };
-        self.input(*call, CallInput::Event(event), now);
+        }
+        for call in concerned {
+            self.input(call, CallInput::Event(event.clone()), now);
+        }
+    }
+
+    /// The call of the leg; and the one that a phone's own transfer has made the leg a guest of.
+    fn concerned(&self, event: &Event) -> Vec<CallId> {
+        let mut calls: Vec<CallId> = self.legs.get(&event.leg()).copied().into_iter().collect();
+        match event {
+            Event::Ended { leg, .. } | Event::Vanished(leg) => {
+                let with = |entry: &&Entry| entry.call.guest() == Some(*leg);
+                calls.extend(self.calls.values().filter(with).map(|entry| entry.call.id()));
+            }
+            _ => {}
+        }
+        calls.dedup();
+        calls
     }
 
     pub(super) fn input(&mut self, call: CallId, input: CallInput, now: Nanos) {

@@ -51,6 +51,7 @@ pub(super) fn refresh(view: &mut CallView, call: &Call) {
     };
     view.held = call.is_held();
     view.conference = call.conference().cloned();
+    view.moved_to = call.is_moved().then(|| call.moved_to().unwrap_or_default().to_owned());
     view.recording = call.recording().map(Recording::id);
     view.verb =
         call.verb_under_way().filter(|verb| *verb != VerbKind::Originate).map(|verb| word(verb).to_owned());
@@ -174,6 +175,12 @@ pub(super) fn notice(
             let what = if *on { "put its partner on hold" } else { "took its partner back" };
             (kind, format!("{} {what}", party(*role)), of(*role))
         }
+        Notice::MovedByPhone { role, to } => {
+            let to = to.as_ref().filter(|to| !to.is_empty());
+            let to = to.map_or_else(|| "elsewhere".to_owned(), |to| format!("to {to}"));
+            let text = format!("{} was moved by its partner's phone {to}", party(*role));
+            ("call.moved_by_phone", text, of(*role))
+        }
         Notice::VerbFailed { verb, why } => {
             ("call.verb_failed", format!("{} failed: {why}", verb.as_str()), None)
         }
@@ -212,6 +219,7 @@ pub(crate) fn close(shared: &Shared, mut view: CallView, ended: EndView, now: Du
     view.status = Status::of_end(ended.class);
     view.legs.clear();
     view.held = false;
+    view.moved_to = None;
     view.recording = None;
     view.verb = None;
     view.ended_at = Some(time);

@@ -48,6 +48,7 @@ fn view(id: CallId) -> CallView {
         attempts: vec![],
         held: false,
         conference: None,
+        moved_to: None,
         recording: None,
         verb: None,
         created_at: jiff::Timestamp::UNIX_EPOCH,

@@ -239,6 +239,7 @@ pub(super) fn view(born_ms: u64, random: u128) -> CallView {
         }],
         held: false,
         conference: None,
+        moved_to: None,
         recording: None,
         verb: None,
         created_at: at,

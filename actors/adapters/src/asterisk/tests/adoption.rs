@@ -182,10 +182,30 @@ fn a_phones_own_transfer_makes_a_guest() {
         }
         rig.pump();
         let moved = |event: &&Event| matches!(event, Event::MovedByPhone { leg, .. } if *leg == A);
+        assert!(!rig.events.iter().any(|event| moved(&event)), "its own partner is still there");
+        rig.server.channels.remove(&native(B));
+        if ari {
+            rig.server.json(&format!(
+                r#"{{"type":"ChannelDestroyed","cause":16,"channel":{{"id":"{}","state":"Up"}}}}"#,
+                native(B)
+            ));
+        } else {
+            let uniqueid = native(B);
+            let fields = [
+                ("Event", "Hangup"),
+                ("Channel", "PJSIP/8-8"),
+                ("Uniqueid", uniqueid.as_str()),
+                ("Cause", "16"),
+                ("Cause-txt", "x"),
+            ];
+            rig.server.say(WATCH, &fields);
+        }
+        rig.pump();
+        rig.advance(Duration::from_secs(1));
         let Some(Event::MovedByPhone { guest, .. }) = rig.events.iter().find(moved) else {
             panic!("{ari}: {:?}", rig.events)
         };
-        let guest = *guest;
+        let guest = guest.expect("it is known");
         assert!(rig.events.contains(&Event::Joined(A, guest)));
         rig.proven(Order::Drop { leg: guest, cause: Cause::Answered });
     }

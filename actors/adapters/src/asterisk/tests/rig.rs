@@ -39,7 +39,7 @@ pub(super) fn native(leg: LegId) -> String {
 pub(super) fn dial(leg: LegId, to: &str) -> Order {
     let address = |text: &str| text.parse().expect("an address");
     let tag = Tag {
-        call: CallId::new(1, leg.0),
+        call: CallId::new(1, 7),
         role: Role::A,
         party: address(to),
         from: address("1001"),
