@@ -78,8 +78,8 @@ impl Asterisk {
                 let here =
                     item.bridge.as_ref().filter(|bridge| bridge.room.is_none()).map(|bridge| bridge.key);
                 let with = here.and_then(|here| {
-                    let others = self.life.legs.members(here).iter().copied();
-                    others.filter(|other| *other != stays && *other != ended).last()
+                    let mut others = self.life.legs.members(here).iter().copied();
+                    others.rfind(|other| *other != stays && *other != ended)
                 });
                 match (here, with) {
                     (Some(_), Some(with)) => {
