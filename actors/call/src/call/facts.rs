@@ -93,7 +93,7 @@ impl Call {
             leg.partner = partner;
             leg.changed = now;
             if partner.is_some() {
-                leg.hears_music = false;
+                (leg.hears_music, leg.apart) = (false, false);
                 leg.conference = None;
             }
         }
@@ -148,10 +148,11 @@ impl Call {
                 for leg in self.legs.iter_mut().filter(|leg| leg.id == held || leg.id == other) {
                     leg.moved = None;
                     leg.hears_music = leg.id == held;
+                    leg.apart = true;
                     leg.consults = leg.id == other && why == ParkReason::Consult;
                 }
             }
-            (Order::Park { .. }, Err(refused)) => self.park_failed(&refused),
+            (Order::Park { .. }, Err(refused)) => self.park_failed(&refused, now),
             (Order::Enter { leg, conference }, Ok(_)) => self.is_now_inside(leg, Some(conference), now),
             (Order::Leave { leg }, Ok(_)) => self.is_now_inside(leg, None, now),
             (Order::Enter { .. } | Order::Leave { .. }, Err(refused)) => self.join_failed(&refused, now),
@@ -251,6 +252,7 @@ impl Call {
             leg.partner = seen.partners.first().copied();
             leg.moved =
                 seen.moved.clone().map(|to| Moved { guest: seen.partners.first().copied(), to: Some(to) });
+            leg.apart = leg.partner.is_none();
             leg.conference.clone_from(&seen.conference);
             leg.hears_music = seen.hears_music && leg.partner.is_none();
         }

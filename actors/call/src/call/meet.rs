@@ -84,14 +84,14 @@ impl Call {
     }
 
     /// The next order on the way into the conference. Two that talk are parted first, both at once: taking one of them
-    /// away would release the other. That they are apart is believed of music alone; word of a parting may be old.
+    /// away would release the other. That they are apart is believed of an answered order and of the list alone.
     pub(super) fn toward_meeting(&self, a: LegId, b: Option<LegId>) -> Option<Order> {
         let Goal::Meet { conference, .. } = &self.goal else { return None };
         if self.leg(a)?.stage.is_none() {
             return Some(self.dial(a, None));
         }
         if let Some(b) = b
-            && ![a, b].into_iter().any(|id| self.leg(id).is_some_and(Leg::is_apart))
+            && ![a, b].into_iter().all(|id| self.leg(id).is_some_and(|leg| leg.apart))
         {
             return Some(Order::Park { held: b, other: a, why: ParkReason::Consult });
         }
@@ -126,7 +126,7 @@ impl Call {
     pub(super) fn is_now_inside(&mut self, id: LegId, conference: Option<ConferenceId>, now: Nanos) {
         self.is_now_apart(id, now);
         if let Some(leg) = self.leg_mut(id) {
-            leg.hears_music = false;
+            (leg.hears_music, leg.consults) = (false, false);
             leg.conference = conference;
         }
     }

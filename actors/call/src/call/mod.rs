@@ -335,6 +335,8 @@ pub struct Leg {
     stage: Option<Stage>,
     partner: Option<LegId>,
     hears_music: bool,
+    /// An answered order or the server's list says that it talks to nobody; word of a parting may be old.
+    apart: bool,
     /// It sits where one who asks a third party sits, and outlives the end of that party.
     consults: bool,
     muted: [bool; 2],
@@ -585,6 +587,7 @@ impl Leg {
             stage: None,
             partner: None,
             hears_music: false,
+            apart: false,
             consults: false,
             muted: [false, false],
             conference: None,
@@ -605,11 +608,6 @@ impl Leg {
             .into_iter()
             .filter(move |way| muted[*way as usize])
             .map(move |way| (id, way))
-    }
-
-    /// It hears music or is in a conference: whoever talked to it talks to it no more.
-    const fn is_apart(&self) -> bool {
-        self.hears_music || self.conference.is_some()
     }
 
     /// Its id.

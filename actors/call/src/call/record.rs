@@ -216,10 +216,11 @@ impl Call {
         }
     }
 
-    /// The connection was lost meanwhile: whether the last part is being written is asked again.
+    /// The list was read, after a lost connection or from time to time: whether the last part is being written is asked
+    /// again. An order under way is answered whatever happens, and waited for.
     pub(super) fn recording_unsure(&mut self) {
         if let Some(recording) = &mut self.recording {
-            (recording.proven, recording.order) = (false, None);
+            recording.proven = false;
         }
     }
 

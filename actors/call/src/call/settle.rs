@@ -302,7 +302,7 @@ impl Call {
         self.joins_failed += 1;
         match self.goal {
             Goal::Talk { a, b } if self.verb == Some(VerbKind::Resume) => {
-                self.aim(Goal::Hold { held: b, other: a }, None);
+                self.aim(self.goal_before_resume(a, b), None);
                 self.verb_failed(VerbKind::Resume, refused);
             }
             Goal::Blind { .. } | Goal::Consult { .. } => {
@@ -325,8 +325,17 @@ impl Call {
         }
     }
 
+    /// Where the two were before they were to talk again: on hold, or in a conference.
+    fn goal_before_resume(&self, a: LegId, b: LegId) -> Goal {
+        let inside = [a, b].into_iter().find_map(|id| self.leg(id)?.conference.clone());
+        match inside {
+            Some(conference) => Goal::Meet { conference, a, b: Some(b) },
+            None => Goal::Hold { held: b, other: a },
+        }
+    }
+
     /// A park was refused: the two talk on.
-    pub(super) fn park_failed(&mut self, refused: &Refused) {
+    pub(super) fn park_failed(&mut self, refused: &Refused, now: Nanos) {
         if refused.is_of_the_link() {
             return;
         }
@@ -341,7 +350,7 @@ impl Call {
             Goal::Consult { .. } => {
                 self.transfer_failed(refused.cause, refused.said.clone().unwrap_or_default());
             }
-            Goal::Meet { .. } => self.meeting_failed(refused),
+            Goal::Meet { .. } => self.join_failed(refused, now),
             Goal::Talk { .. } | Goal::Blind { .. } | Goal::Complete { .. } => {}
             Goal::Moved { .. } | Goal::End => {}
         }
