@@ -119,31 +119,17 @@ pub const ID: &str = "c_01KAQ4ZT8M3XHWE9P6S2K5DQ2M";
 pub fn call(status: Status) -> CallView {
     let time = "2026-11-22T10:52:00Z".parse().unwrap();
     CallView {
-        id: ID.parse::<CallId>().unwrap(),
-        object: "call".to_owned(),
         status,
-        from: "1001".parse().unwrap(),
-        to: "1002".parse().unwrap(),
         server: Some("pbx1".parse().unwrap()),
-        legs: Vec::new(),
-        cause: None,
         attempts: vec![AttemptView {
             server: "pbx1".parse().unwrap(),
             chosen: "the only eligible one".to_owned(),
             at: time,
             ended: None,
         }],
-        held: false,
-        conference: None,
-        moved_to: None,
-        recording: None,
-        verb: None,
-        created_at: time,
-        ringing_at: None,
         answered_at: (status == Status::InProgress).then(|| "2026-11-22T10:52:05.300Z".parse().unwrap()),
-        ended_at: None,
-        duration_s: None,
         seq: 1,
+        ..CallView::new(ID.parse::<CallId>().unwrap(), "1001".parse().unwrap(), "1002".parse().unwrap(), time)
     }
 }
 

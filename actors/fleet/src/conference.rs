@@ -232,16 +232,12 @@ impl Conferences {
     /// The server that carries the call, if the conference is there too.
     fn server_of(&self, room: &Room, call: CallId) -> Result<ActorAddress<crate::server::Server>, Problem> {
         let view = self.shared.board.call(call);
-        let on = view.and_then(|view| view.server.clone()).ok_or_else(|| {
-            Problem::new(Code::UnknownCall, format!("no call has the id {call}")).of_call(call)
-        })?;
-        if on != room.server {
+        let elsewhere = view.as_ref().and_then(|view| view.server.clone()).filter(|on| *on != room.server);
+        if let Some(on) = elsewhere {
             let detail = format!("the call is on {on}, the conference {} on {}", room.id, room.server);
             return Err(Problem::new(Code::WrongState, detail).of_call(call));
         }
-        self.roster.address(&on).ok_or_else(|| {
-            Problem::new(Code::ServerDown, "the server of this call was removed").of_call(call)
-        })
+        self.roster.carrier(view.as_deref(), call)
     }
 
     fn say(&self, kind: &str, room: &Room, now: Timestamp) {

@@ -484,13 +484,7 @@ impl Control for Counter {
 impl Counter {
     /// The server that carries a call.
     fn server_of(&self, call: CallId) -> Result<Address<Server>, Problem> {
-        let view = self.board.call(call).ok_or_else(|| {
-            Problem::new(Code::UnknownCall, format!("no call has the id {call}")).of_call(call)
-        })?;
-        let server = view.server.as_ref().and_then(|name| self.roster.address(name));
-        server.ok_or_else(|| {
-            Problem::new(Code::ServerDown, "the server of this call was removed").of_call(call)
-        })
+        self.roster.carrier(self.board.call(call).as_deref(), call)
     }
 
     fn named(&self, name: &ServerName) -> Result<Address<Server>, Problem> {

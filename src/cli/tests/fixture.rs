@@ -39,32 +39,20 @@ pub(super) fn end(cause: Cause, said: &str) -> EndView {
 
 pub(super) fn call(number: u128, status: Status) -> CallView {
     let born = before(30);
+    let id = CallId::new(u64::try_from(born.as_millisecond()).unwrap(), number);
     CallView {
-        id: CallId::new(u64::try_from(born.as_millisecond()).unwrap(), number),
-        object: "call".to_owned(),
         status,
-        from: "1001".parse().unwrap(),
-        to: "1002".parse().unwrap(),
         server: Some("pbx1".parse().unwrap()),
-        legs: Vec::new(),
-        cause: None,
         attempts: vec![AttemptView {
             server: "pbx1".parse().unwrap(),
             chosen: "the only eligible one".to_owned(),
             at: born,
             ended: None,
         }],
-        held: false,
-        conference: None,
-        moved_to: None,
-        recording: None,
-        verb: None,
-        created_at: born,
         ringing_at: Some(before(29)),
         answered_at: (status == Status::InProgress).then(|| before(24)),
-        ended_at: None,
-        duration_s: None,
         seq: 3,
+        ..CallView::new(id, "1001".parse().unwrap(), "1002".parse().unwrap(), born)
     }
 }
 

@@ -8,26 +8,8 @@ use crate::view::{CallView, Status};
 
 fn call(id: CallId, status: Status) -> CallView {
     CallView {
-        id,
-        object: "call".into(),
         status,
-        from: "1".parse().unwrap(),
-        to: "2".parse().unwrap(),
-        server: None,
-        legs: vec![],
-        cause: None,
-        attempts: vec![],
-        held: false,
-        conference: None,
-        moved_to: None,
-        recording: None,
-        verb: None,
-        created_at: Timestamp::UNIX_EPOCH,
-        ringing_at: None,
-        answered_at: None,
-        ended_at: None,
-        duration_s: None,
-        seq: 0,
+        ..CallView::new(id, "1".parse().unwrap(), "2".parse().unwrap(), Timestamp::UNIX_EPOCH)
     }
 }
 

@@ -37,26 +37,10 @@ impl Drop for Folder {
 
 fn view(id: CallId) -> CallView {
     CallView {
-        id,
-        object: "call".into(),
         status: Status::InProgress,
-        from: "1001".parse().unwrap(),
-        to: "1002".parse().unwrap(),
         server: Some("pbx1".parse().unwrap()),
-        legs: vec![],
-        cause: None,
-        attempts: vec![],
-        held: false,
-        conference: None,
-        moved_to: None,
-        recording: None,
-        verb: None,
-        created_at: jiff::Timestamp::UNIX_EPOCH,
-        ringing_at: None,
-        answered_at: None,
-        ended_at: None,
-        duration_s: None,
         seq: 3,
+        ..CallView::new(id, "1001".parse().unwrap(), "1002".parse().unwrap(), NOON)
     }
 }
 

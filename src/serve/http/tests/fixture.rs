@@ -223,31 +223,16 @@ pub(super) fn view(born_ms: u64, random: u128) -> CallView {
     let id = CallId::new(born_ms, random);
     let at = Timestamp::from_millisecond(i64::try_from(born_ms).unwrap()).unwrap();
     CallView {
-        id,
-        object: "call".to_owned(),
-        status: Status::Queued,
-        from: "1001".parse().unwrap(),
-        to: "1002".parse().unwrap(),
         server: Some(name("pbx1")),
         legs: vec![leg(Role::A, "dialing")],
-        cause: None,
         attempts: vec![AttemptView {
             server: name("pbx1"),
             chosen: "the only one".to_owned(),
             at,
             ended: None,
         }],
-        held: false,
-        conference: None,
-        moved_to: None,
-        recording: None,
-        verb: None,
-        created_at: at,
-        ringing_at: None,
-        answered_at: None,
-        ended_at: None,
-        duration_s: None,
         seq: 1,
+        ..CallView::new(id, "1001".parse().unwrap(), "1002".parse().unwrap(), at)
     }
 }
 
