@@ -1,8 +1,10 @@
 //! How long a server that dies still gets calls: exact, because time is virtual.
 
+use ifbus_doubles::double::Mortal as _;
 use std::time::Duration;
 
-use ifbus_doubles::asterisk::{Asterisk, Faults};
+use ifbus_doubles::asterisk::Asterisk;
+use ifbus_doubles::faults::Faults;
 use ifbus_fleet::view::ServerState;
 
 use crate::figure::Figure;
@@ -67,7 +69,7 @@ fn once(seed: u64, death: &Death) -> f64 {
     live(plan, async |world| {
         tokio::time::sleep(Duration::from_millis(5_000 + 97 * seed)).await;
         let died = world.network.now();
-        (death.kill)(&mut world.servers["pbx1"].borrow_mut().0, died);
+        (death.kill)(&mut world.servers["pbx1"].borrow_mut().double, died);
         world.network.touched();
         world.until(|world| (death.state)(state(&world.fleet, "pbx1"))).await;
         (world.network.now() - died).as_nanos() as f64 / 1e6

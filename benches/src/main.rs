@@ -9,6 +9,8 @@ mod death;
 mod dispatch;
 mod figure;
 mod held;
+#[path = "../../tests/sim/host.rs"]
+mod host;
 mod live;
 mod meter;
 mod orchestrator;

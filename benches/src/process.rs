@@ -4,8 +4,8 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::asterisk::{Options, Profile};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 use serde_json::{Value, json};
 
 use crate::figure::say;

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::host::Hosted;
 use ifbus_call::{CallId, InstanceId};
 use ifbus_doubles::asterisk::{self, Door, Options, Profile};
 use ifbus_fleet::store::Store;
 use ifbus_fleet::view::{ServerState, Status};
 use ifbus_fleet::{Fleet, Read};
 use ifbus_links::Network;
-use ifbus_links::simulated::{Host, Simulated, Wanted};
+use ifbus_links::simulated::Simulated;
 use ifbus_supervision::Universe;
 
 use crate::orchestrator::{self, Set, Wrap, spec};
@@ -19,55 +20,15 @@ use crate::orchestrator::{self, Set, Wrap, spec};
 /// Who we are here.
 pub const INSTANCE: InstanceId = InstanceId(0x1fb5);
 
-/// A double at a name of the simulated network.
-pub struct Pbx(pub asterisk::Asterisk);
+/// An Asterisk double at a name of the simulated network.
+pub type Pbx = Hosted<asterisk::Asterisk>;
 
-impl Host for Pbx {
-    fn opened(&mut self, connection: u64, port: u16, now: Duration) -> bool {
-        if self.0.is_down() || self.0.faults().refuse {
-            return false;
-        }
-        let door = if port == 5038 { Door::Ami } else { Door::Http };
-        self.0.handle(asterisk::Input::Opened(asterisk::Link(connection), door), now);
-        true
-    }
-
-    fn bytes(&mut self, connection: u64, bytes: Vec<u8>, now: Duration) {
-        self.0.handle(asterisk::Input::Bytes(asterisk::Link(connection), bytes), now);
-    }
-
-    fn closed(&mut self, connection: u64, now: Duration) {
-        self.0.handle(asterisk::Input::Closed(asterisk::Link(connection)), now);
-    }
-
-    /// OPTIONS is answered by the bare minimum.
-    fn datagram(&mut self, _: u16, bytes: &[u8], _: Duration) -> Vec<Vec<u8>> {
-        let faults = self.0.faults();
-        if self.0.is_down() || faults.sip_dead || faults.freeze || faults.black_hole {
-            return vec![];
-        }
-        let text = String::from_utf8_lossy(bytes);
-        let echoed = ["via:", "from:", "to:", "call-id:", "cseq:"];
-        let of_them = |line: &&str| echoed.iter().any(|name| line.to_ascii_lowercase().starts_with(name));
-        let lines: Vec<&str> = text.lines().filter(of_them).map(str::trim_end).collect();
-        let answer = format!("SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n", lines.join("\r\n"));
-        vec![answer.into_bytes()]
-    }
-
-    fn tick(&mut self, now: Duration) {
-        self.0.handle(asterisk::Input::Tick, now);
-    }
-
-    fn poll(&mut self) -> Option<Wanted> {
-        Some(match self.0.poll()? {
-            asterisk::Output::Bytes(link, bytes) => Wanted::Bytes(link.0, bytes),
-            asterisk::Output::Close(link) => Wanted::Close(link.0),
-            asterisk::Output::Reset(link) => Wanted::Reset(link.0),
-        })
-    }
-
-    fn deadline(&self) -> Option<Duration> {
-        self.0.deadline()
+/// Which of its doors a port leads to.
+fn door(port: u16) -> Door {
+    match port {
+        5038 => Door::Ami,
+        5060 => Door::Sip,
+        _ => Door::Http,
     }
 }
 
@@ -104,7 +65,8 @@ pub fn run<T>(plan: Plan<'_>, story: impl AsyncFnOnce(&World) -> T) -> T {
         let mut servers = BTreeMap::new();
         for name in plan.names {
             let options = Options::new(Profile::V22).with_seed(plan.seed).with_phones(2000..=9999);
-            let pbx = Rc::new(RefCell::new(Pbx(asterisk::Asterisk::new(options, network.now()))));
+            let pbx =
+                Rc::new(RefCell::new(Hosted::new(asterisk::Asterisk::new(options, network.now()), door)));
             network.put(name, pbx.clone());
             servers.insert((*name).to_owned(), pbx);
         }
@@ -175,6 +137,6 @@ impl World {
 
     /// Channels on all servers.
     pub fn channels(&self) -> usize {
-        self.servers.values().map(|pbx| pbx.borrow().0.stats().channels).sum()
+        self.servers.values().map(|pbx| pbx.borrow().double.stats().channels).sum()
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ifbus_adapters::{Settings, adapter};
 use ifbus_call::Kind;
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::asterisk::{Options, Profile};
 use ifbus_doubles::phone::{Phones, Plan};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 use ifbus_fleet::ServerSpec;
 use ifbus_fleet::view::Origin;
 

@@ -118,7 +118,7 @@ fn load(stage: &Stage) {
 }
 
 fn list(stage: &Stage) {
-    stage.foreign_call("1005", "1006");
+    stage.site.foreign_call("1005", "1006");
     stage.until("they talk", |stage| stage.hears("1005", "1006") && stage.hears("1006", "1005"));
     stage.kill_and_restart();
     let listed =
@@ -130,7 +130,7 @@ fn list(stage: &Stage) {
 }
 
 fn hangup_foreign(stage: &Stage) {
-    stage.foreign_call("1005", "1006");
+    stage.site.foreign_call("1005", "1006");
     stage.until("they talk", |stage| stage.hears("1005", "1006") && stage.hears("1006", "1005"));
     let id = stage.talk("1001", "1002");
     stage.kill_and_restart();
@@ -429,15 +429,10 @@ fn adopt_many(stage: &Stage) {
 
 fn forged_hangup(stage: &Stage) {
     let id = stage.talk("1001", "1002");
-    // The worst case: the attacker knows the ids, which never appear in SIP.
     let victims = stage.natives();
     assert_eq!(victims.len(), 2, "{victims:?}");
-    for victim in &victims {
-        stage.hostile_call(&format!("777\r\nUniqueid: {victim}\r\nX: y"));
-        stage.hostile_call(&format!(
-            "777\r\n\r\nEvent: Hangup\r\nChannel: PJSIP/1001-00000001\r\nUniqueid: {victim}\r\nLinkedid: {victim}\r\n\
-             Cause: 16\r\nCause-txt: x\r\n\r\nEvent: X"
-        ));
+    for forgery in victims.iter().flat_map(|victim| stage.site.forgeries(victim)) {
+        stage.site.hostile_call(&forgery);
     }
     // Something after it that needs the same streams: when it is done, the forged text was read.
     let after = stage.talk("1003", "1004");

@@ -1,7 +1,7 @@
 //! Conformance: kind x verb, one body for simulated and real servers, over real sockets.
 //!
-//! Every cell runs against the double in each of its versions, and against each real server that is named by
-//! `IFBUS_REAL_ASTERISK` (`22=127.0.22.1,16=127.0.26.1`; tests/run starts them). A server that is not there is reported
+//! Every cell runs against the double of each kind in each of its versions, and against each real server that is named by
+//! `IFBUS_REAL_<KIND>` (`IFBUS_REAL_ASTERISK=22=127.0.22.1,16=127.0.26.1`; tests/run starts those of Debian). A server that is not there is reported
 //! as skipped with the reason and never counted as a pass. Media is proved by tone: who hears whom.
 //!
 //! A program of its own instead of the usual harness, because "skipped" has to be a third outcome.
@@ -10,16 +10,18 @@
 
 mod cells;
 mod prove;
+mod site;
+mod sites;
 mod stage;
-mod target;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use cells::CELLS;
+use site::Target;
+use sites::targets;
 use stage::Stage;
-use target::{Place, Target, targets};
 
 /// A target, the version it told, and its cells.
 type Ran = (Target, Option<String>, Vec<(&'static str, Outcome)>);
@@ -89,16 +91,12 @@ fn run(target: &Target, wanted: &[String]) -> (Option<String>, Vec<(&'static str
 /// A target on which every cell passed.
 fn proven((target, version, outcomes): &Ran) -> Option<prove::Proven> {
     let passed = outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Pass(_)));
-    let server = match target.place {
-        Place::Double(_) => "simulated",
-        Place::Real(_) => "real",
-        Place::Absent(_) => return None,
-    };
+    let server = if target.real { "real" } else { "simulated" };
     passed.then(|| prove::Proven {
-        kind: "asterisk".to_owned(),
+        kind: target.kind.to_string(),
         server: server.to_owned(),
         version: version.clone().unwrap_or_default(),
-        way: if target.ami_alone { "ami" } else { "ami and ari" }.to_owned(),
+        way: target.way.to_owned(),
         on: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
         cells: outcomes.iter().map(|(name, _)| (*name).to_owned()).collect(),
     })

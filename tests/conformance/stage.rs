@@ -1,22 +1,16 @@
 //! One server, its phones, and an orchestrator on real sockets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ifbus_adapters::{Settings, adapter::Secret};
-use ifbus_call::{Address, CallId, InstanceId, Kind, LegId, RecordingId, ServerName, Verb};
-use ifbus_doubles::asterisk::Options;
-use ifbus_doubles::phone::shell::{SipServer, attack};
+use ifbus_call::{Address, CallId, InstanceId, LegId, RecordingId, ServerName, Verb};
 use ifbus_doubles::phone::tone::recognise_samples;
 use ifbus_doubles::phone::{Phones, Plan, Tone};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 use ifbus_fleet::archive::InMemory;
 use ifbus_fleet::clock::Clock;
 use ifbus_fleet::control::Invitation;
@@ -31,20 +25,19 @@ use ifbus_links::Sockets;
 use ifbus_supervision::{Kernel, Policy};
 use tokio::sync::oneshot;
 
-use crate::target::{Place, Target};
+use crate::site::{Site, Target};
 
 /// A guard against hanging: everything here takes a second or two.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Where the ids of this run's orchestrators begin: two must not share an ARI application.
 const INSTANCE: u64 = 0xC0_0000;
+/// How many stages this run has set.
+static STAGES: AtomicU32 = AtomicU32::new(0);
 
 /// The set of one target.
 pub struct Stage {
     pub phones: Arc<dyn Phones>,
-    double: Option<Arc<AsteriskServer>>,
-    /// The manager interface, for a witness.
-    ami: SocketAddr,
-    real: Option<Ipv4Addr>,
+    pub site: Box<dyn Site>,
     spec: ServerSpec,
     instance: InstanceId,
     /// What survives a kill: the store and the archive.
@@ -52,10 +45,6 @@ pub struct Stage {
     archive: Arc<InMemory>,
     lives: AtomicU64,
     running: Mutex<Option<Orchestrator>>,
-    _sip: Option<Arc<SipServer>>,
-    /// The manager interface is all there is: recordings stay on the server.
-    pub ami_alone: bool,
-    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 /// An orchestrator on a thread of its own.
@@ -65,87 +54,32 @@ struct Orchestrator {
     thread: JoinHandle<()>,
 }
 
-/// The phones of a real server have fixed addresses, so its two targets take turns.
-static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
-
 impl Stage {
     /// Sets the stage, or says why it cannot be set.
     pub fn open(target: &Target) -> Result<Self, String> {
-        let (phones, double, real, sip, host, ports, turn): (Arc<dyn Phones>, _, _, _, _, _, _) =
-            match &target.place {
-                Place::Absent(why) => return Err(why.clone()),
-                Place::Double(profile) => {
-                    let double = AsteriskServer::start(Bind::default(), Options::new(*profile))
-                        .expect("loopback has ports");
-                    let ports = (double.ami().port(), double.http().port());
-                    let double = Arc::new(double);
-                    (
-                        double.clone() as Arc<dyn Phones>,
-                        Some(double),
-                        None,
-                        None,
-                        "127.0.0.1".to_owned(),
-                        ports,
-                        None,
-                    )
-                }
-                Place::Real(ip) => {
-                    let turn = TURNS[usize::from(target.name.contains("16"))]
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    let at = |offset: u32| SocketAddr::from((Ipv4Addr::from(u32::from(*ip) + offset), 5060));
-                    let sip = Arc::new(
-                        SipServer::start(&[at(1)])
-                            .map_err(|error| format!("no phones at {}: {error}", at(1)))?,
-                    );
-                    (
-                        sip.clone() as Arc<dyn Phones>,
-                        None,
-                        Some(*ip),
-                        Some(sip),
-                        ip.to_string(),
-                        (5038, 8088),
-                        Some(turn),
-                    )
-                }
-            };
-        let http = if target.ami_alone { 0 } else { ports.1 };
-        let set = [("ari_port", http.to_string()), ("dial_uri", "PJSIP/trunk/{uri}".to_owned())];
-        let mut set: BTreeMap<String, String> = set.map(|(key, value)| (key.to_owned(), value)).into();
-        if double.is_some() {
-            set.insert("sip".to_owned(), "off".to_owned());
-        }
-        let auth = [("user", "ifbus"), ("secret", "ifbus-secret")];
+        let site = (target.open)()?;
         let spec = ServerSpec {
             name: "pbx1".parse().expect("a server name"),
-            kind: Kind::Asterisk,
-            settings: Settings {
-                host,
-                port: Some(ports.0),
-                auth: auth.map(|(key, value)| (key.to_owned(), Secret::new(value))).into(),
-                set,
-            },
+            kind: target.kind,
+            settings: site.settings(),
             capacity: 1_000,
             cps: 1_000.0,
             tags: BTreeMap::new(),
             origin: Origin::Cli,
         };
-        let ami = SocketAddr::from((spec.settings.host.parse::<Ipv4Addr>().expect("an address"), ports.0));
-        let instance = InstanceId(INSTANCE + u64::from(target.ami_alone) + 2 * u64::from(std::process::id()));
+        // Two orchestrators must not share an instance: to a server they would be one.
+        let instance = InstanceId(
+            INSTANCE + u64::from(STAGES.fetch_add(1, Ordering::Relaxed)) + 64 * u64::from(std::process::id()),
+        );
         let stage = Self {
-            phones,
-            double,
-            ami,
-            real,
+            phones: site.phones(),
+            site,
             spec,
             instance,
             folder: tempfile::tempdir().map_err(|error| format!("no folder: {error}"))?,
             archive: Arc::default(),
             lives: AtomicU64::new(1),
             running: Mutex::new(None),
-            _sip: sip,
-            ami_alone: target.ami_alone,
-            _turn: turn,
         };
         stage.start(ServerState::Up);
         Ok(stage)
@@ -291,23 +225,6 @@ impl Stage {
         self.wait(self.fleet().control.drain(name, on)).expect("a server can be drained");
     }
 
-    /// Whether the server takes a call from outside now.
-    pub fn lets_in(&self) -> bool {
-        match (&self.double, self.real) {
-            (Some(double), _) => {
-                let refused = double.stats().refused;
-                double.hostile_call("5551234");
-                double.stats().refused == refused
-            }
-            (None, Some(ip)) => {
-                let at = |offset: u32| SocketAddr::from((Ipv4Addr::from(u32::from(ip) + offset), 5060));
-                let status = attack(at(2), at(0), "5551234", "604", Duration::from_millis(100));
-                status.expect("the server answers the caller") < 300
-            }
-            (None, None) => panic!("a stage without a server"),
-        }
-    }
-
     pub fn hang_up(&self, id: CallId) {
         self.act(id, Verb::Hangup).expect("a hangup is always taken");
         self.over(id);
@@ -322,47 +239,9 @@ impl Stage {
         self.wait(self.fleet().control.test_server(self.spec.name.clone())).expect("the server is tested")
     }
 
-    /// Somebody who is nobody calls the server with these bytes as his number.
-    pub fn hostile_call(&self, raw: &str) {
-        match (&self.double, self.real) {
-            (Some(double), _) => {
-                double.hostile_call(raw);
-            }
-            (None, Some(ip)) => {
-                let at = |offset: u32| SocketAddr::from((Ipv4Addr::from(u32::from(ip) + offset), 5060));
-                attack(at(2), at(0), raw, "604", Duration::from_millis(300))
-                    .expect("the server answers the caller");
-            }
-            (None, None) => panic!("a stage without a server"),
-        }
-    }
-
-    /// The server's own names of our legs, as somebody with a manager account sees them.
+    /// The server's own names of our legs.
     pub fn natives(&self) -> Vec<String> {
-        let mut stream = TcpStream::connect(self.ami).expect("the manager interface answers");
-        let ask = "Action: Login\r\nUsername: ifbus\r\nSecret: ifbus-secret\r\nEvents: off\r\n\r\n\
-                   Action: CoreShowChannels\r\n\r\nAction: Logoff\r\n\r\n";
-        stream.write_all(ask.as_bytes()).expect("the manager interface reads");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline can be set");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("the manager interface says goodbye");
-        let prefix = format!("ib-{}-", self.instance);
-        let lines = text.lines().filter_map(|line| line.strip_prefix("Uniqueid: "));
-        // Whole ids only: a forged line cuts what it stands in.
-        let whole = |id: &&str| id.starts_with(&prefix) && id.len() == prefix.len() + 32;
-        let ids: BTreeSet<&str> = lines.filter(whole).collect();
-        ids.into_iter().map(str::to_owned).collect()
-    }
-
-    /// A call between two phones that is none of ours.
-    pub fn foreign_call(&self, from: &str, to: &str) {
-        match (&self.double, &self._sip, self.real) {
-            (Some(double), ..) => {
-                double.foreign_call(from, to);
-            }
-            (None, Some(sip), Some(ip)) => sip.call(from, to, SocketAddr::from((ip, 5060))),
-            _ => panic!("a stage without a server"),
-        }
+        self.site.natives(self.instance)
     }
 
     // --- looking ---

@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::asterisk::{Options, Profile};
 use ifbus_doubles::phone::Phones;
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 use serde_json::{Value, json};
 
 use crate::process::{self, Ran};

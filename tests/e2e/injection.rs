@@ -10,8 +10,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::asterisk::{Options, Profile};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 use serde_json::{Value, json};
 
 use crate::process::{self, Ran};

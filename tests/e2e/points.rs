@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::asterisk::{Options, Profile};
 use ifbus_doubles::phone::Plan;
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, SECRET};

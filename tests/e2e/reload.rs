@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::asterisk::{Options, Profile};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::asterisk::{Options, Profile};
 use ifbus_doubles::phone::shell::SipServer;
 use ifbus_doubles::phone::{Phones, Plan, Tone};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

@@ -6,8 +6,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use ifbus_doubles::asterisk::{AriState, Classes, Options, Profile, User};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
+use ifbus_doubles::asterisk::{Classes, Options, Profile, User};
+use ifbus_doubles::faults::HttpState;
 use serde_json::Value;
 
 use crate::process::Ran;
@@ -82,7 +83,7 @@ fn fresh(files: &Files) -> Arc<AsteriskServer> {
     double.faults(|faults| {
         faults.refuse = !yes(&manager, "general", "enabled");
         if !yes(&http, "general", "enabled") {
-            faults.ari = AriState::Closed;
+            faults.http = HttpState::Closed;
         }
     });
     Arc::new(double)

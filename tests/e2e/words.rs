@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::asterisk::{Options, Profile};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 
 use crate::process::{self, Ran};
 use crate::rig::{Rig, SECRET, words_of, write};

@@ -11,6 +11,8 @@
 
 mod after_login;
 mod at_the_door;
+#[path = "../sim/host.rs"]
+mod host;
 mod mischief;
 mod our_own_side;
 mod pitfalls;

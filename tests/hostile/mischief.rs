@@ -1,5 +1,6 @@
 //! A peer between the double and us that does what a test says, and counts what it got rid of.
 
+use ifbus_doubles::double::Mortal as _;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;

@@ -3,6 +3,7 @@
 //! The table is checked: a test that is renamed or removed is missed here. Tests named `pitfall_...`, `cve_...` and
 //! `smuggled_...` were written for a line of it; the others were there for reasons of their own.
 
+use ifbus_doubles::double::{Extensions as _, Mortal as _};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Every verb of a call, from the surface to the phones and back.
 
+use ifbus_doubles::double::Extensions as _;
 use std::time::Duration;
 
 use ifbus_call::{Mode, Verb};

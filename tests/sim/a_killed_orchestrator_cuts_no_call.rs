@@ -1,5 +1,6 @@
 //! After `kill -9` every living call of ours is found again under its id, and can be ended by it.
 
+use ifbus_doubles::double::{Extensions as _, Reachable as _};
 use std::collections::BTreeMap;
 
 use ifbus_call::Verb;

@@ -1,10 +1,11 @@
 //! What is bound to a server lives through the deaths of its connections, of its actor and of ifbus, and does not
 //! outlive the server itself.
 
+use ifbus_doubles::double::{Mortal as _, Reachable as _};
 use std::time::Duration;
 
 use ifbus_call::{CallId, Inbound, Mode, Verb};
-use ifbus_doubles::asterisk::Faults;
+use ifbus_doubles::faults::Faults;
 use ifbus_fleet::Code;
 use ifbus_fleet::control::Invitation;
 use ifbus_fleet::view::{RecordingStatus, ServerState, Status};

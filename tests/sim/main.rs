@@ -7,6 +7,7 @@ mod a_killed_orchestrator_cuts_no_call;
 mod a_panic_is_contained;
 mod a_server_that_fails_is_contained;
 mod conferences_recordings_and_drains;
+mod host;
 mod nobody_rings_twice;
 mod the_same_seed_gives_the_same_trace;
 mod world;

@@ -1,8 +1,9 @@
 //! A call goes elsewhere only with evidence.
 
+use ifbus_doubles::double::{Extensions as _, Mortal as _};
 use std::time::Duration;
 
-use ifbus_doubles::asterisk::Faults;
+use ifbus_doubles::faults::Faults;
 use ifbus_fleet::view::{ServerState, Status};
 
 use crate::world::run;

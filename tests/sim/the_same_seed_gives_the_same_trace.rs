@@ -1,9 +1,10 @@
 //! The whole fleet is deterministic.
 
+use ifbus_doubles::double::Mortal as _;
 use std::time::Duration;
 
 use ifbus_call::Verb;
-use ifbus_doubles::asterisk::Faults;
+use ifbus_doubles::faults::Faults;
 
 use crate::world::run;
 

@@ -1,11 +1,13 @@
 //! The set: servers, links, actors, and a stage manager who waits for things to happen.
 
+use ifbus_doubles::double::Extensions as _;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::host::Hosted;
 use ifbus_adapters::{Adapter, Input, Output, Settings, adapter::Secret};
 use ifbus_call::call::Stored;
 use ifbus_call::{Address, CallId, InstanceId, Kind, Nanos, ServerName, Verb};
@@ -17,7 +19,7 @@ use ifbus_fleet::roster::Roster;
 use ifbus_fleet::store::Store;
 use ifbus_fleet::view::{CallView, Origin, ServerState, Status};
 use ifbus_fleet::{Board, EventView, Fleet, Journal, PlaceCall, Problem, Read, ServerSpec};
-use ifbus_links::simulated::{Host, Simulated, Wanted};
+use ifbus_links::simulated::Simulated;
 use ifbus_supervision::{Address as ActorAddress, Policy, Universe};
 
 const INSTANCE: InstanceId = InstanceId(0x1fb5);
@@ -25,60 +27,15 @@ const LATENCY: Duration = Duration::from_millis(1);
 /// Virtual time after which something that should happen is missing.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A double at a name of the simulated network.
-pub struct Pbx(pub asterisk::Asterisk);
+/// An Asterisk double at a name of the simulated network.
+pub type Pbx = Hosted<asterisk::Asterisk>;
 
-impl Host for Pbx {
-    fn opened(&mut self, connection: u64, port: u16, now: Duration) -> bool {
-        if self.0.is_down() || self.0.faults().refuse {
-            return false;
-        }
-        let door = if port == 5038 { Door::Ami } else { Door::Http };
-        self.0.handle(asterisk::Input::Opened(asterisk::Link(connection), door), now);
-        true
-    }
-
-    fn bytes(&mut self, connection: u64, bytes: Vec<u8>, now: Duration) {
-        self.0.handle(asterisk::Input::Bytes(asterisk::Link(connection), bytes), now);
-    }
-
-    fn closed(&mut self, connection: u64, now: Duration) {
-        self.0.handle(asterisk::Input::Closed(asterisk::Link(connection)), now);
-    }
-
-    /// OPTIONS is answered by the bare minimum.
-    fn datagram(&mut self, _port: u16, bytes: &[u8], _now: Duration) -> Vec<Vec<u8>> {
-        let faults = self.0.faults();
-        if self.0.is_down() || faults.sip_dead || faults.freeze || faults.black_hole {
-            return vec![];
-        }
-        let text = String::from_utf8_lossy(bytes);
-        let echoed = ["via:", "from:", "to:", "call-id:", "cseq:"];
-        let lines =
-            text.lines().filter(|line| echoed.iter().any(|name| line.to_ascii_lowercase().starts_with(name)));
-        let mut answer = "SIP/2.0 200 OK\r\n".to_owned();
-        for line in lines {
-            answer.push_str(line.trim_end());
-            answer.push_str("\r\n");
-        }
-        answer.push_str("Content-Length: 0\r\n\r\n");
-        vec![answer.into_bytes()]
-    }
-
-    fn tick(&mut self, now: Duration) {
-        self.0.handle(asterisk::Input::Tick, now);
-    }
-
-    fn poll(&mut self) -> Option<Wanted> {
-        Some(match self.0.poll()? {
-            asterisk::Output::Bytes(link, bytes) => Wanted::Bytes(link.0, bytes),
-            asterisk::Output::Close(link) => Wanted::Close(link.0),
-            asterisk::Output::Reset(link) => Wanted::Reset(link.0),
-        })
-    }
-
-    fn deadline(&self) -> Option<Duration> {
-        self.0.deadline()
+/// Which of its doors a port leads to.
+fn door(port: u16) -> Door {
+    match port {
+        5038 => Door::Ami,
+        5060 => Door::Sip,
+        _ => Door::Http,
     }
 }
 
@@ -145,7 +102,8 @@ pub fn run_with<T>(
             let profile = if index % 2 == 0 { Profile::V22 } else { Profile::V16 };
             let options =
                 Options::new(profile).with_seed(seed.wrapping_add(index as u64)).with_phones(2000..=2999);
-            let pbx = Rc::new(RefCell::new(Pbx(asterisk::Asterisk::new(options, network.now()))));
+            let pbx =
+                Rc::new(RefCell::new(Hosted::new(asterisk::Asterisk::new(options, network.now()), door)));
             network.put(name, pbx.clone());
             servers.insert((*name).to_owned(), pbx);
         }
@@ -335,17 +293,17 @@ impl World<'_> {
 
     /// Does something to a server from outside.
     pub fn with<T>(&self, name: &str, does: impl FnOnce(&mut asterisk::Asterisk, Duration) -> T) -> T {
-        let outcome = does(&mut self.servers[name].borrow_mut().0, self.network.now());
+        let outcome = does(&mut self.servers[name].borrow_mut().double, self.network.now());
         self.network.touched();
         outcome
     }
 
     pub fn channels(&self, name: &str) -> usize {
-        self.servers[name].borrow().0.stats().channels
+        self.servers[name].borrow().double.stats().channels
     }
 
     pub fn rings(&self, number: &str) -> u32 {
-        self.servers.values().map(|pbx| pbx.borrow().0.rings(number)).sum()
+        self.servers.values().map(|pbx| pbx.borrow().double.rings(number)).sum()
     }
 }
 

@@ -4,8 +4,8 @@
 
 use std::net::IpAddr;
 
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::asterisk::{Options, Profile};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

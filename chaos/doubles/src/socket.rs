@@ -1,58 +1,58 @@
 //! Doubles on real sockets, each on a thread of its own with its own runtime, so that any program can
 //! use one, asynchronous or not.
 //!
-//! Not here: what a double does; that is the machine's ([`crate::asterisk`]).
+//! Not here: what a double does; that is the machine's ([`crate::double`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
-use crate::asterisk::{Asterisk, Door, Faults, Input, Link, Options, Output, Stats};
+use crate::double::{Double, Extensions, Input, Link, Mortal, Output, Reachable};
+use crate::faults::Faults;
 use crate::phone::{Act, Phones, Plan, Tone};
 
-/// Where a double listens. Port 0 takes a free one, which then stays the same over restarts.
+/// How long a client may take nothing before it is dropped, as a rule (Asterisk: `writetimeout`).
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How a port is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Stream,
+    /// UDP.
+    Datagram,
+}
+
+/// A port of a double. Port 0 takes a free one, which then stays the same over restarts.
 #[derive(Clone, Copy, Debug)]
-pub struct Bind {
-    /// Address of both.
-    pub ip: IpAddr,
-    /// AMI port.
-    pub ami: u16,
-    /// HTTP port.
-    pub http: u16,
-    /// How long a client may take nothing before it is dropped (`writetimeout`).
-    pub write_timeout: Duration,
+pub struct Port<Door> {
+    /// Which one.
+    pub door: Door,
+    /// Where.
+    pub address: SocketAddr,
+    /// How.
+    pub transport: Transport,
 }
 
-impl Default for Bind {
-    fn default() -> Self {
-        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Bind { ip, ami: 0, http: 0, write_timeout: Duration::from_secs(1) }
-    }
-}
-
-impl Bind {
-    /// This address with the ports of an installed server, 5038 and 8088.
-    pub fn standard(ip: IpAddr) -> Self {
-        Bind { ip, ami: 5038, http: 8088, ..Bind::default() }
-    }
-}
-
-/// A running Asterisk double. Dropping it stops it.
+/// A running double. Dropping it stops it.
 #[derive(Debug)]
-pub struct AsteriskServer {
-    shared: Arc<Shared>,
-    ami: SocketAddr,
-    http: SocketAddr,
+pub struct Server<D: Double> {
+    shared: Arc<Shared<D>>,
+    addresses: Vec<(D::Door, SocketAddr)>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// A datagram and whom it goes to.
+type Letter = (SocketAddr, Vec<u8>);
 
 #[derive(Debug)]
 enum Outgoing {
@@ -62,30 +62,32 @@ enum Outgoing {
 }
 
 #[derive(Debug)]
-struct State {
-    machine: Asterisk,
+struct State<D: Double> {
+    machine: D,
     lines: BTreeMap<Link, mpsc::UnboundedSender<Outgoing>>,
+    datagrams: Vec<(D::Door, mpsc::UnboundedSender<Letter>)>,
     next_link: u64,
 }
 
 #[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
+struct Shared<D: Double> {
+    state: Mutex<State<D>>,
     zero: Instant,
     /// The deadline may have changed.
     changed: Notify,
-    /// Whether the ports are to be open: AMI, HTTP.
-    open: watch::Sender<(bool, bool)>,
+    /// Whether the ports are to be open, in their order.
+    open: watch::Sender<Vec<bool>>,
+    doors: Vec<D::Door>,
     write_timeout: Duration,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl<D: Double> Shared<D> {
+    fn lock(&self) -> MutexGuard<'_, State<D>> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Does something with the machine and carries its output to the connections.
-    fn with<T>(&self, work: impl FnOnce(&mut State, Duration) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut State<D>, Duration) -> T) -> T {
         let mut state = self.lock();
         let result = work(&mut state, self.zero.elapsed());
         while let Some(output) = state.machine.poll() {
@@ -93,6 +95,13 @@ impl Shared {
                 Output::Bytes(link, bytes) => (link, Outgoing::Bytes(bytes), false),
                 Output::Close(link) => (link, Outgoing::Close, true),
                 Output::Reset(link) => (link, Outgoing::Reset, true),
+                Output::Datagram(door, to, bytes) => {
+                    if let Some((_, port)) = state.datagrams.iter().find(|(of, _)| *of == door) {
+                        // A port that is gone is a server that is ending.
+                        let _ = port.send((to, bytes));
+                    }
+                    continue;
+                }
             };
             if let Some(line) = state.lines.get(&link) {
                 // A connection that is already gone has told the machine, or is about to.
@@ -102,117 +111,103 @@ impl Shared {
                 state.lines.remove(&link);
             }
         }
-        let faults = state.machine.faults();
-        let up = !state.machine.is_down() && !faults.refuse;
-        let open = (up, up && faults.ari != crate::asterisk::AriState::Closed);
-        self.open.send_if_modified(|now| std::mem::replace(now, open) != open);
+        let open: Vec<bool> = self.doors.iter().map(|door| state.machine.is_open(*door)).collect();
+        self.open.send_if_modified(|now| {
+            let changes = *now != open;
+            *now = open;
+            changes
+        });
         drop(state);
         self.changed.notify_one();
         result
     }
 }
 
-impl AsteriskServer {
-    /// Starts a double. The wall clock of `options` is set to the real one.
+/// The wall clock, in whole seconds since 1970.
+pub(crate) fn wall_clock() -> Option<u64> {
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+impl<D: Double> Server<D> {
+    /// Serves a machine on these ports.
     ///
     /// # Errors
     ///
     /// When a port cannot be bound or the thread cannot be made.
-    pub fn start(bind: Bind, mut options: Options) -> io::Result<Self> {
-        options.wall =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(options.wall, |since| since.as_secs());
-        let listeners =
-            [listen(SocketAddr::new(bind.ip, bind.ami))?, listen(SocketAddr::new(bind.ip, bind.http))?];
-        let (ami, http) = (listeners[0].local_addr()?, listeners[1].local_addr()?);
-        let state =
-            State { machine: Asterisk::new(options, Duration::ZERO), lines: BTreeMap::new(), next_link: 0 };
+    pub fn serve(
+        name: &str,
+        machine: D,
+        ports: &[Port<D::Door>],
+        write_timeout: Duration,
+    ) -> io::Result<Self> {
+        let bound = ports.iter().map(|port| bind(*port)).collect::<io::Result<Vec<_>>>()?;
+        let addresses = bound
+            .iter()
+            .map(|(door, socket)| Ok((*door, socket.address()?)))
+            .collect::<io::Result<Vec<_>>>()?;
+        let mut datagrams = Vec::new();
+        let mut outgoing = Vec::new();
+        for (door, socket) in &bound {
+            let (send, receive) = mpsc::unbounded_channel();
+            if matches!(socket, Bound::Datagram(_)) {
+                datagrams.push((*door, send));
+            }
+            outgoing.push(receive);
+        }
         let shared = Arc::new(Shared {
-            state: Mutex::new(state),
+            state: Mutex::new(State { machine, lines: BTreeMap::new(), datagrams, next_link: 0 }),
             zero: Instant::now(),
             changed: Notify::new(),
-            open: watch::Sender::new((true, true)),
-            write_timeout: bind.write_timeout,
+            open: watch::Sender::new(vec![true; bound.len()]),
+            doors: bound.iter().map(|(door, _)| *door).collect(),
+            write_timeout,
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("asterisk-double".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name(format!("{name}-double")).spawn(move || {
             runtime.block_on(async move {
-                let [ami, http] = listeners;
+                let mut tasks = JoinSet::new();
+                for (index, ((door, socket), outgoing)) in bound.into_iter().zip(outgoing).enumerate() {
+                    let shared = Arc::clone(&served);
+                    match socket {
+                        Bound::Stream(first) => tasks.spawn(async move {
+                            // An error is a listener of the standard library that cannot be one of tokio's.
+                            let _ = accept(&shared, first, index, door).await;
+                        }),
+                        Bound::Datagram(socket) => tasks.spawn(async move {
+                            let _ = exchange(&shared, socket, index, door, outgoing).await;
+                        }),
+                    };
+                }
                 tokio::select! {
                     biased;
                     _ = stopped => {}
-                    _ = accept(&served, ami, Door::Ami) => {}
-                    _ = accept(&served, http, Door::Http) => {}
                     () = keep_time(&served) => {}
                 }
             });
         })?;
-        Ok(AsteriskServer { shared, ami, http, stop: Some(stop), thread: Some(thread) })
+        Ok(Server { shared, addresses, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where AMI listens.
-    pub fn ami(&self) -> SocketAddr {
-        self.ami
+    /// Where a port is.
+    ///
+    /// # Panics
+    ///
+    /// The server was started without it.
+    pub fn address(&self, door: D::Door) -> SocketAddr {
+        let found = self.addresses.iter().find(|(of, _)| *of == door);
+        found.unwrap_or_else(|| panic!("no port for {door:?}")).1
     }
 
-    /// Where HTTP listens.
-    pub fn http(&self) -> SocketAddr {
-        self.http
+    /// Does something with the machine, at the present time of its clock.
+    pub fn with<T>(&self, work: impl FnOnce(&mut D, Duration) -> T) -> T {
+        self.shared.with(|state, now| work(&mut state.machine, now))
     }
 
-    /// Changes the faults in force.
-    pub fn faults(&self, change: impl FnOnce(&mut Faults)) {
-        self.shared.with(|state, now| {
-            let mut faults = state.machine.faults().clone();
-            change(&mut faults);
-            state.machine.set_faults(faults, now);
-        });
-    }
-
-    /// Takes all faults back.
-    pub fn heal(&self) {
-        self.faults(|faults| *faults = Faults::default());
-    }
-
-    /// Sends random bytes on every connection.
-    pub fn garbage(&self) {
-        self.shared.with(|state, now| state.machine.garbage(now));
-    }
-
-    /// Dies as by SIGKILL: connections reset, calls gone, ports closed until [`AsteriskServer::restart`].
-    pub fn kill(&self) {
-        self.shared.with(|state, now| state.machine.kill(now));
-    }
-
-    /// Boots again on the same ports.
-    pub fn restart(&self) {
-        self.shared.with(|state, now| state.machine.restart(now));
-    }
-
-    /// Ends gracefully: calls hung up, `Event: Shutdown` after a second, then as dead as after a kill.
-    pub fn shut_down(&self) {
-        self.shared.with(|state, now| state.machine.shut_down(now));
-    }
-
-    /// See [`Asterisk::refuse_actions`].
-    pub fn refuse_actions(&self, refuse: bool) {
-        self.shared.lock().machine.refuse_actions(refuse);
-    }
-
-    /// Figures.
-    pub fn stats(&self) -> Stats {
-        self.shared.lock().machine.stats()
-    }
-
-    /// A call between two phones that nobody ordered; the caller's channel id.
-    pub fn foreign_call(&self, from: &str, to: &str) -> String {
-        self.shared.with(|state, now| state.machine.foreign_call(from, to, now))
-    }
-
-    /// A hostile call; see [`Asterisk::hostile_call`].
-    pub fn hostile_call(&self, raw_caller: &str) -> String {
-        self.shared.with(|state, now| state.machine.hostile_call(raw_caller, now))
+    /// Reads something from the machine.
+    pub fn read<T>(&self, work: impl FnOnce(&D) -> T) -> T {
+        work(&self.shared.lock().machine)
     }
 
     /// Ends the double and waits for its thread.
@@ -231,80 +226,156 @@ impl AsteriskServer {
     }
 }
 
-impl Drop for AsteriskServer {
+impl<D: Double> Drop for Server<D> {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-impl Phones for AsteriskServer {
+impl<D: Mortal> Server<D> {
+    /// Changes the faults in force.
+    pub fn faults(&self, change: impl FnOnce(&mut Faults)) {
+        self.with(|machine, now| {
+            let mut faults = machine.faults().clone();
+            change(&mut faults);
+            machine.set_faults(faults, now);
+        });
+    }
+
+    /// Takes all faults back.
+    pub fn heal(&self) {
+        self.faults(|faults| *faults = Faults::default());
+    }
+
+    /// Sends random bytes on every connection.
+    pub fn garbage(&self) {
+        self.with(D::garbage);
+    }
+
+    /// Dies as by SIGKILL: connections reset, calls gone, ports closed until [`Server::restart`].
+    pub fn kill(&self) {
+        self.with(D::kill);
+    }
+
+    /// Boots again on the same ports.
+    pub fn restart(&self) {
+        self.with(D::restart);
+    }
+
+    /// Ends gracefully, then as dead as after a kill.
+    pub fn shut_down(&self) {
+        self.with(D::shut_down);
+    }
+}
+
+impl<D: Reachable> Server<D> {
+    /// A call between two phones that nobody ordered; the server's own name for the caller's leg.
+    pub fn foreign_call(&self, from: &str, to: &str) -> String {
+        self.with(|machine, now| machine.foreign_call(from, to, now))
+    }
+
+    /// A hostile call; whether it was let in.
+    pub fn hostile_call(&self, raw_caller: &str) -> bool {
+        self.with(|machine, now| machine.hostile_call(raw_caller, now))
+    }
+}
+
+impl<D: Extensions> Phones for Server<D> {
     fn plan(&self, number: &str, plan: Plan) {
-        self.shared.lock().machine.plan(number, plan);
+        self.with(|machine, _| machine.plan(number, plan));
     }
 
     fn heard(&self, number: &str) -> BTreeSet<Tone> {
-        self.shared.lock().machine.heard(number)
+        self.read(|machine| machine.heard(number))
     }
 
     fn rings(&self, number: &str) -> u32 {
-        self.shared.lock().machine.rings(number)
+        self.read(|machine| machine.rings(number))
     }
 
     fn digits(&self, number: &str) -> String {
-        self.shared.lock().machine.digits(number)
+        self.read(|machine| machine.digits(number))
     }
 
     fn live(&self, number: &str) -> usize {
-        self.shared.lock().machine.live(number)
+        self.read(|machine| machine.live(number))
     }
 
     fn caller_seen(&self, number: &str) -> Option<String> {
-        self.shared.lock().machine.caller_seen(number)
+        self.read(|machine| machine.caller_seen(number))
     }
 
     fn hang_up(&self, number: &str) {
-        self.shared.with(|state, now| state.machine.act(number, &Act::HangUp, now));
+        self.with(|machine, now| machine.act(number, &Act::HangUp, now));
     }
 
     fn press(&self, number: &str, digits: &str) {
-        self.shared.with(|state, now| state.machine.act(number, &Act::Press(digits.to_owned()), now));
+        self.with(|machine, now| machine.act(number, &Act::Press(digits.to_owned()), now));
     }
 
     fn transfer(&self, number: &str, to: &str) {
-        self.shared.with(|state, now| state.machine.transfer(number, to, now));
+        self.with(|machine, now| machine.transfer(number, to, now));
     }
 
     fn transfer_attended(&self, number: &str) {
-        self.shared.with(|state, now| state.machine.transfer_attended(number, now));
+        self.with(|machine, now| machine.transfer_attended(number, now));
     }
 
     fn transferred(&self, number: &str) -> Option<u16> {
-        self.shared.lock().machine.transferred(number)
+        self.read(|machine| machine.transferred(number))
     }
 
     fn hold(&self, number: &str) {
-        self.shared.with(|state, now| state.machine.act(number, &Act::Hold, now));
+        self.with(|machine, now| machine.act(number, &Act::Hold, now));
     }
 
     fn resume(&self, number: &str) {
-        self.shared.with(|state, now| state.machine.act(number, &Act::Resume, now));
+        self.with(|machine, now| machine.act(number, &Act::Resume, now));
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+enum Bound {
+    Stream(std::net::TcpListener),
+    Datagram(std::net::UdpSocket),
+}
+
+impl Bound {
+    fn address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Stream(listener) => listener.local_addr(),
+            Self::Datagram(socket) => socket.local_addr(),
+        }
+    }
+}
+
+fn bind<Door>(port: Port<Door>) -> io::Result<(Door, Bound)> {
+    let bound = match port.transport {
+        Transport::Stream => {
+            let listener = std::net::TcpListener::bind(port.address)?;
+            listener.set_nonblocking(true)?;
+            Bound::Stream(listener)
+        }
+        Transport::Datagram => {
+            let socket = std::net::UdpSocket::bind(port.address)?;
+            socket.set_nonblocking(true)?;
+            Bound::Datagram(socket)
+        }
+    };
+    Ok((port.door, bound))
 }
 
 /// Accepts on one port while it is to be open.
-async fn accept(shared: &Arc<Shared>, first: std::net::TcpListener, door: Door) -> io::Result<()> {
+async fn accept<D: Double>(
+    shared: &Arc<Shared<D>>,
+    first: std::net::TcpListener,
+    index: usize,
+    door: D::Door,
+) -> io::Result<()> {
     let address = first.local_addr()?;
     let mut open = shared.open.subscribe();
     let mut listener = Some(TcpListener::from_std(first)?);
     loop {
-        let (ami, http) = *open.borrow_and_update();
-        let wanted = if door == Door::Ami { ami } else { http };
+        let wanted = open.borrow_and_update()[index];
         if !wanted {
             listener = None;
         } else if listener.is_none() {
@@ -318,14 +389,42 @@ async fn accept(shared: &Arc<Shared>, first: std::net::TcpListener, door: Door) 
             biased;
             _ = open.changed() => {}
             accepted = port.accept() => if let Ok((stream, _)) = accepted {
-                tokio::spawn(serve(Arc::clone(shared), stream, door));
+                tokio::spawn(converse(Arc::clone(shared), stream, door));
+            },
+        }
+    }
+}
+
+/// Datagrams in and out of one port while it is to be open; what comes while it is closed is lost.
+async fn exchange<D: Double>(
+    shared: &Arc<Shared<D>>,
+    socket: std::net::UdpSocket,
+    index: usize,
+    door: D::Door,
+    mut outgoing: mpsc::UnboundedReceiver<Letter>,
+) -> io::Result<()> {
+    let socket = UdpSocket::from_std(socket)?;
+    let open = shared.open.subscribe();
+    let mut buffer = vec![0; 65_536];
+    loop {
+        tokio::select! {
+            biased;
+            Some((to, bytes)) = outgoing.recv() => {
+                // Lost, as datagrams are.
+                let _ = socket.send_to(&bytes, to).await;
+            }
+            received = socket.recv_from(&mut buffer) => if let Ok((length, from)) = received
+                && open.borrow()[index]
+            {
+                let bytes = buffer[..length].to_vec();
+                shared.with(|state, now| state.machine.handle(Input::Datagram(door, from, bytes), now));
             },
         }
     }
 }
 
 /// One connection: bytes in to the machine, bytes out to the socket.
-async fn serve(shared: Arc<Shared>, stream: TcpStream, door: Door) {
+async fn converse<D: Double>(shared: Arc<Shared<D>>, stream: TcpStream, door: D::Door) {
     // A test measures single messages: they are not to wait for each other.
     let _ = stream.set_nodelay(true);
     let (send, receive) = mpsc::unbounded_channel();
@@ -386,7 +485,7 @@ async fn write(
 }
 
 /// Ticks the machine when it wants to be ticked.
-async fn keep_time(shared: &Shared) {
+async fn keep_time<D: Double>(shared: &Shared<D>) {
     loop {
         let deadline = shared.lock().machine.deadline();
         let sleep = async {

@@ -7,9 +7,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use ifbus_doubles::asterisk::{AriState, Options};
+use ifbus_doubles::asterisk::Options;
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
+use ifbus_doubles::faults::HttpState;
 use ifbus_doubles::phone::{Phones, Plan, Tone};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 
 fn start() -> AsteriskServer {
     AsteriskServer::start(Bind::default(), Options::default().with_phones(2000..=2999)).unwrap()
@@ -110,7 +111,7 @@ fn a_killed_server_refuses_and_a_restarted_one_has_its_old_ports() {
 #[test]
 fn http_alone_can_be_closed() {
     let server = start();
-    server.faults(|faults| faults.ari = AriState::Closed);
+    server.faults(|faults| faults.http = HttpState::Closed);
     wait_for("the port to close", || TcpStream::connect(server.http()).is_err());
     Ami::login(&server, "ifbus");
     server.heal();

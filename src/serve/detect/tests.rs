@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
+use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::asterisk::{Options, Profile};
-use ifbus_doubles::socket::{AsteriskServer, Bind};
 
 use super::{Ask, DetectBody, SAID_MAX, conclude, detect, sign};
 

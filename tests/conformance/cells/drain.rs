@@ -17,14 +17,14 @@ pub fn drain_and_undrain(stage: &Stage) {
     let refused = stage.place("1003", "1004").expect_err("no new call of ours");
     assert_eq!(refused.code, Code::NoEligibleServer);
     assert_eq!(refused.skipped.iter().map(|skip| &*skip.reason).collect::<Vec<_>>(), ["draining"]);
-    assert!(!stage.lets_in(), "no new call from outside");
+    assert!(!stage.site.lets_in(), "no new call from outside");
     stage.hear_each_other("1001", "1002");
     stage.kill_and_restart_as(ServerState::Draining);
     stage.hang_up(id);
     stage.until("the last one has gone", |stage| stage.state() == ServerState::Drained);
     stage.drain(false);
     assert_eq!(stage.state(), ServerState::Up);
-    assert!(stage.lets_in(), "calls from outside again");
+    assert!(stage.site.lets_in(), "calls from outside again");
     let id = stage.talk("1003", "1004");
     stage.hang_up(id);
 }

@@ -63,7 +63,7 @@ pub fn blind_busy(stage: &Stage) {
 pub fn attended(stage: &Stage) {
     for guest_leaves in [true, false] {
         let id = stage.talk("1001", "1002");
-        stage.foreign_call("1002", "1003");
+        stage.site.foreign_call("1002", "1003");
         stage.hear_each_other("1002", "1003");
         stage.phones.transfer_attended("1002");
         stage.comes(id, "call.moved_by_phone");

@@ -1,5 +1,6 @@
 //! The line protocol: framing, limits, rights, filters, lists.
 
+use crate::double::{Extensions as _, Mortal as _, Reachable as _};
 use std::time::Duration;
 
 use super::lab::{Lab, events, messages, originate};

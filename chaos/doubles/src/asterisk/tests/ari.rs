@@ -1,7 +1,8 @@
 //! HTTP, the WebSocket of events, its filter and its takeover.
 
 use super::lab::Lab;
-use crate::asterisk::{AriState, Door, Link, Options, Profile};
+use crate::asterisk::{Door, HttpState, Link, Options, Profile};
+use crate::double::{Double as _, Extensions as _, Mortal as _, Reachable as _};
 
 pub(super) const AUTH: &str = "Authorization: Basic aWZidXM6aWZidXMtc2VjcmV0\r\n";
 
@@ -177,16 +178,16 @@ fn http_can_be_switched_off_and_on() {
     let mut lab = Lab::new(Options::default());
     let events = socket(&mut lab, "bus");
     let mut faults = lab.machine.faults().clone();
-    faults.ari = AriState::Unavailable;
+    faults.http = HttpState::Unavailable;
     lab.machine.set_faults(faults.clone(), lab.now);
     lab.collect();
     assert!(lab.ended.contains_key(&events));
     assert!(get(&mut lab, "/ari/asterisk/ping", AUTH).starts_with("HTTP/1.1 503 "));
-    faults.ari = AriState::Closed;
+    faults.http = HttpState::Closed;
     lab.machine.set_faults(faults.clone(), lab.now);
     let refused = lab.open(Door::Http);
     assert!(lab.ended.contains_key(&refused));
-    faults.ari = AriState::On;
+    faults.http = HttpState::On;
     lab.machine.set_faults(faults, lab.now);
     assert!(get(&mut lab, "/ari/asterisk/ping", AUTH).contains("pong"));
 }

@@ -1,5 +1,6 @@
 //! Calls: what happens to legs and bridges, and what the phones hear of it.
 
+use crate::double::{Extensions as _, Reachable as _};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

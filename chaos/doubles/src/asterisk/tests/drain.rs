@@ -5,6 +5,7 @@ use super::lab::{Lab, Said, originate};
 use super::transcripts::{options, replay, sections};
 use crate::asterisk::channels::Party;
 use crate::asterisk::{Options, Profile, Stats};
+use crate::double::{Extensions as _, Mortal as _, Reachable as _};
 use crate::phone::Act;
 
 fn trunk_calls(lab: &mut Lab, exten: &str) {

@@ -1,9 +1,11 @@
 //! Each fault does what it says, and only while it is in force.
 
+use crate::double::{Double as _, Extensions as _, Mortal as _};
 use std::time::Duration;
 
 use super::lab::{Lab, events, originate};
-use crate::asterisk::{Door, Faults, Input, Options, Output};
+use crate::asterisk::{Door, Input, Options, Output};
+use crate::faults::Faults;
 
 fn lab() -> Lab {
     Lab::new(Options::default())
@@ -85,7 +87,7 @@ fn replies_are_lost_doubled_late_or_misaddressed() {
     assert_eq!(lab.act(link, "Action: Ping"), vec![]);
     set(&mut lab, |f| f.duplicate_replies = 1.0);
     assert_eq!(lab.act(link, "Action: Ping").len(), 2);
-    set(&mut lab, |f| f.wrong_action_ids = 1.0);
+    set(&mut lab, |f| f.wrong_ids = 1.0);
     let said = lab.act(link, "Action: Ping\nActionID: mine");
     assert!(said[0].get("ActionID").starts_with("stray-"));
     set(&mut lab, |f| f.late = Some(Duration::from_millis(700)));

@@ -1,5 +1,6 @@
 //! A double in virtual time with clients attached.
 
+use crate::double::Double as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ impl Lab {
                     assert!(!self.ended.contains_key(&link), "bytes after the end of {link:?}");
                     self.inbox.entry(link).or_default().extend(bytes);
                 }
+                Output::Datagram(..) => {}
                 Output::Close(link) | Output::Reset(link) => {
                     self.ended.insert(link, output);
                 }

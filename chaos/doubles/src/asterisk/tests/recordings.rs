@@ -1,5 +1,6 @@
 //! Recording: as recorded, and what is in the files.
 
+use crate::double::{Extensions as _, Mortal as _};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

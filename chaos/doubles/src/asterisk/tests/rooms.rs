@@ -1,5 +1,6 @@
 //! Conferences: as recorded, and what their members hear.
 
+use crate::double::Extensions as _;
 use std::collections::BTreeSet;
 
 use super::ari::{frames, socket};

@@ -5,6 +5,7 @@
 //! per dialling, per bridge, and responses in the order of their actions. Not compared are events that
 //! the recordings leave out, and those of trunk probing.
 
+use crate::double::Extensions as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

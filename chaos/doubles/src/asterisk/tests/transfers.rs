@@ -1,5 +1,6 @@
 //! A phone's own transfer, as recorded.
 
+use crate::double::{Extensions as _, Reachable as _};
 use std::collections::BTreeSet;
 
 use super::ari::{frames, socket};

@@ -1,10 +1,11 @@
 //! The last stage before the socket: where reply and transport faults are applied.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::faults::Faults;
-use super::{Door, Link, Output};
+use crate::double::{Link, Output};
+use crate::faults::Faults;
 use crate::random::Random;
 
 #[derive(Debug)]
@@ -14,7 +15,7 @@ enum Item {
 }
 
 #[derive(Debug)]
-struct Line {
+struct Line<Door> {
     door: Door,
     /// Nothing may overtake what is due then.
     tail: Duration,
@@ -23,17 +24,17 @@ struct Line {
 
 /// All connections, as far as sending goes.
 #[derive(Debug)]
-pub(super) struct Wire {
-    lines: BTreeMap<Link, Line>,
+pub(crate) struct Wire<Door> {
+    lines: BTreeMap<Link, Line<Door>>,
     delayed: BTreeMap<(Duration, u64), (Link, Item)>,
     ticket: u64,
-    out: VecDeque<Output>,
-    random: Random,
-    pub(super) faults: Faults,
+    out: VecDeque<Output<Door>>,
+    pub(crate) random: Random,
+    pub(crate) faults: Faults,
 }
 
-impl Wire {
-    pub(super) fn new(seed: u64) -> Self {
+impl<Door: Copy + Eq> Wire<Door> {
+    pub(crate) fn new(seed: u64) -> Self {
         Wire {
             lines: BTreeMap::new(),
             delayed: BTreeMap::new(),
@@ -44,16 +45,16 @@ impl Wire {
         }
     }
 
-    pub(super) fn opened(&mut self, link: Link, door: Door) {
+    pub(crate) fn opened(&mut self, link: Link, door: Door) {
         self.lines.insert(link, Line { door, tail: Duration::ZERO, closing: false });
     }
 
-    pub(super) fn closed(&mut self, link: Link) {
+    pub(crate) fn closed(&mut self, link: Link) {
         self.lines.remove(&link);
         self.delayed.retain(|_, (other, _)| *other != link);
     }
 
-    pub(super) fn links(&self, door: Option<Door>) -> Vec<Link> {
+    pub(crate) fn links(&self, door: Option<Door>) -> Vec<Link> {
         self.lines
             .iter()
             .filter(|(_, line)| door.is_none_or(|d| d == line.door))
@@ -61,33 +62,20 @@ impl Wire {
             .collect()
     }
 
-    /// A reply: may be lost, doubled, late, or carry another request's id.
-    pub(super) fn reply(&mut self, link: Link, mut bytes: Vec<u8>, now: Duration) {
-        let faults = self.faults.clone();
-        if self.random.chance(faults.lose_replies) {
+    /// A reply: may be lost, doubled or late.
+    pub(crate) fn reply(&mut self, link: Link, bytes: Vec<u8>, now: Duration) {
+        if self.random.chance(self.faults.lose_replies) {
             return;
         }
-        if self.random.chance(faults.wrong_action_ids) {
-            bytes = self.misaddressed(&bytes);
-        }
-        let due = now + faults.late.unwrap_or_default();
-        if self.random.chance(faults.duplicate_replies) {
+        let due = now + self.faults.late.unwrap_or_default();
+        if self.random.chance(self.faults.duplicate_replies) {
             self.send(link, bytes.clone(), due);
         }
         self.send(link, bytes, due);
     }
 
-    fn misaddressed(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let text = String::from_utf8_lossy(bytes);
-        let other = format!("ActionID: stray-{:x}", self.random.next());
-        let lines: Vec<&str> = text
-            .split("\r\n")
-            .map(|line| if line.starts_with("ActionID:") { other.as_str() } else { line })
-            .collect();
-        lines.join("\r\n").into_bytes()
-    }
-
-    pub(super) fn event(&mut self, link: Link, bytes: Vec<u8>, now: Duration) {
+    /// Something that nobody asked for: may come twice.
+    pub(crate) fn event(&mut self, link: Link, bytes: Vec<u8>, now: Duration) {
         if self.random.chance(self.faults.double_events) {
             self.send(link, bytes.clone(), now);
         }
@@ -122,7 +110,7 @@ impl Wire {
     }
 
     /// Closes after what is on its way.
-    pub(super) fn close(&mut self, link: Link, now: Duration) {
+    pub(crate) fn close(&mut self, link: Link, now: Duration) {
         if self.lines.get(&link).is_some_and(|line| !line.closing) {
             self.put(link, Item::Close, now);
             if let Some(line) = self.lines.get_mut(&link) {
@@ -132,13 +120,13 @@ impl Wire {
     }
 
     /// Closes at once, with a reset.
-    pub(super) fn reset(&mut self, link: Link) {
+    pub(crate) fn reset(&mut self, link: Link) {
         self.closed(link);
         self.out.push_back(Output::Reset(link));
     }
 
     /// Random bytes to every connection.
-    pub(super) fn garbage(&mut self, now: Duration) {
+    pub(crate) fn garbage(&mut self, now: Duration) {
         for link in self.links(None) {
             let length = 20 + self.random.below(200);
             let bytes = (0..length).map(|_| self.random.next() as u8).collect();
@@ -147,7 +135,7 @@ impl Wire {
     }
 
     /// Moves what is due to the output.
-    pub(super) fn release(&mut self, now: Duration) {
+    pub(crate) fn release(&mut self, now: Duration) {
         if self.faults.cut_off() {
             return;
         }
@@ -168,11 +156,18 @@ impl Wire {
         }
     }
 
-    pub(super) fn poll(&mut self) -> Option<Output> {
+    /// A datagram; lost while nothing goes out.
+    pub(crate) fn datagram(&mut self, door: Door, to: SocketAddr, bytes: Vec<u8>) {
+        if !self.faults.cut_off() {
+            self.out.push_back(Output::Datagram(door, to, bytes));
+        }
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Output<Door>> {
         self.out.pop_front()
     }
 
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    pub(crate) fn deadline(&self) -> Option<Duration> {
         if self.faults.cut_off() {
             return None;
         }

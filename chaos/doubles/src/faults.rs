@@ -23,19 +23,19 @@ pub struct Faults {
     pub duplicate_replies: f64,
     /// Chance that an event is sent twice.
     pub double_events: f64,
-    /// Chance that the ActionID of a reply is another one.
-    pub wrong_action_ids: f64,
+    /// Chance that a reply carries the id of another request.
+    pub wrong_ids: f64,
     /// The next message is cut in the middle and the connection closed. Disarms itself.
     pub cut_next: bool,
-    /// How HTTP is.
-    pub ari: AriState,
+    /// How the HTTP interface is, where there is one.
+    pub http: HttpState,
     /// The SIP stack is dead: no INVITE goes out, no answer, BYE or OPTIONS comes in.
     pub sip_dead: bool,
 }
 
 /// State of the HTTP server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AriState {
+pub enum HttpState {
     /// Works.
     #[default]
     On,
@@ -47,7 +47,7 @@ pub enum AriState {
 
 impl Faults {
     /// Bytes neither come in nor go out.
-    pub(super) fn cut_off(&self) -> bool {
+    pub(crate) fn cut_off(&self) -> bool {
         self.freeze || self.black_hole
     }
 }
