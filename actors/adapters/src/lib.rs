@@ -7,7 +7,11 @@
 pub mod adapter;
 pub mod asterisk;
 pub mod fuzz;
+pub mod key;
+mod random;
 pub mod settings;
+pub mod template;
+mod timers;
 pub mod trust;
 pub mod wire_format;
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ifbus_call::{InstanceId, Kind, ServerName};
 
 use crate::adapter::{Adapter, Secret};
-use crate::asterisk::{self, Asterisk, Key};
+use crate::asterisk::{self, Asterisk};
+use crate::key::{BadOptions, Key};
 
 /// Host, port, and the `--auth` and `--set` pairs of one server. Each kind checks its own keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -50,7 +51,7 @@ pub fn check(
     }
     match kind {
         Kind::Asterisk => {
-            let options = asterisk::Options::new(&merged(settings)).map_err(|bad| asterisk_setting(&bad))?;
+            let options = asterisk::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
             let server = server.clone();
             Ok(Box::new(move |seed| Box::new(Asterisk::new(options.clone(), instance, server.clone(), seed))))
         }
@@ -93,12 +94,13 @@ fn merged(settings: &Settings) -> BTreeMap<String, String> {
     given
 }
 
-fn asterisk_setting(bad: &asterisk::options::BadOptions) -> BadSetting {
-    use asterisk::options::BadOptions;
+fn setting(bad: &BadOptions) -> BadSetting {
     let key = match bad {
         BadOptions::Missing(key) | BadOptions::Text(key) | BadOptions::Name(key) => (*key).to_owned(),
+        BadOptions::Sound(key) | BadOptions::Path(key) => (*key).to_owned(),
+        BadOptions::Fetch(_) => "fetch".to_owned(),
         BadOptions::Port { key, .. } | BadOptions::Template { key, .. } => (*key).to_owned(),
-        BadOptions::UnknownKey(key) => key.clone(),
+        BadOptions::UnknownKey { key, .. } => key.clone(),
         BadOptions::Host => "host".to_owned(),
         BadOptions::Sip(_) => "sip".to_owned(),
         BadOptions::Tls(_) => "tls".to_owned(),

@@ -12,10 +12,7 @@ use super::flight::{Timer, Work};
 use super::machine::{Asterisk, Request};
 use super::names;
 use crate::adapter::{HttpReply, HttpRequest, LinkError, Output, Ticket};
-use crate::wire_format::wav::{self, BadWav};
-
-/// The largest file taken: nine hours of sound.
-const FILE_MAX: usize = 512 * 1024 * 1024;
+use crate::wire_format::wav::{BadDownload, Download, FILE_MAX};
 
 /// The deadline of one download: the largest file at a megabyte in a second.
 const FETCH_WITHIN: Duration = Duration::from_secs(600);
@@ -37,55 +34,8 @@ const NEEDS: &str = "recordings are fetched over ARI: http.conf and ari.conf of 
 pub(super) struct Fetching {
     file: String,
     began: Nanos,
-    stage: Stage,
+    stage: Download,
 }
-
-/// How far a try has come.
-#[derive(Debug)]
-enum Stage {
-    /// The header is not complete: what there is of it.
-    Header(Vec<u8>),
-    /// The file is not whole; the rest of this try means nothing.
-    Unfinished,
-    /// So many bytes are still to come.
-    Giving(u64),
-}
-
-impl Fetching {
-    /// Takes a part of the file; `Some` is to be handed on.
-    fn take(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
-        let given = match &mut self.stage {
-            Stage::Unfinished => return Ok(None),
-            Stage::Giving(_) => bytes.to_vec(),
-            Stage::Header(header) => {
-                header.extend_from_slice(bytes);
-                let Some(whole) = header.first_chunk::<{ wav::HEADER }>() else { return Ok(None) };
-                self.stage = match wav::length(whole) {
-                    Ok(length) if length > FILE_MAX as u64 => return Err(TOO_LARGE),
-                    Ok(length) => {
-                        let given = std::mem::take(header);
-                        self.stage = Stage::Giving(length);
-                        return self.count(given);
-                    }
-                    Err(BadWav::Unfinished) => Stage::Unfinished,
-                    Err(BadWav::OtherFormat) => {
-                        return Err("not a WAV file of 16 bits, 8000 Hz, one channel");
-                    }
-                };
-                return Ok(None);
-            }
-        };
-        self.count(given)
-    }
-
-    fn count(&mut self, given: Vec<u8>) -> Result<Option<Vec<u8>>, &'static str> {
-        let Stage::Giving(rest) = &mut self.stage else { return Ok(None) };
-        *rest = rest.checked_sub(given.len() as u64).ok_or("the file is longer than its header says")?;
-        Ok((!given.is_empty()).then_some(given))
-    }
-}
-
-const TOO_LARGE: &str = "the file is larger than 512 MB";
 
 impl Asterisk {
     pub(super) fn fetch(&mut self, ticket: Ticket, recording: RecordingId, segment: u16) {
@@ -94,7 +44,7 @@ impl Asterisk {
             return self.refuse(ticket, Refused { said, ..Refused::unsent(Why::Prerequisite) });
         }
         let file = names::recorded(recording, segment);
-        let fetching = Fetching { file, began: self.now, stage: Stage::Header(Vec::new()) };
+        let fetching = Fetching { file, began: self.now, stage: Download::default() };
         self.running(ticket, Work::Fetch(fetching), Vec::new(), STALLED);
         self.ask_recording(ticket);
     }
@@ -108,7 +58,7 @@ impl Asterisk {
         let request = HttpRequest { within: FETCH_WITHIN, reply_max: FILE_MAX, streamed: true, ..plain };
         self.request(Request::Recording(ticket), request);
         if let Some(fetching) = self.fetching(ticket) {
-            fetching.stage = Stage::Header(Vec::new());
+            fetching.stage = Download::default();
         }
         self.life.timers.arm(Timer::Order(ticket), self.now + STALLED);
     }
@@ -126,14 +76,14 @@ impl Asterisk {
         let Some(fetching) = self.fetching(ticket) else {
             return;
         };
-        match fetching.take(bytes) {
+        match fetching.stage.take(bytes) {
             Ok(given) => {
-                if !matches!(fetching.stage, Stage::Unfinished) {
+                if !matches!(fetching.stage, Download::Unfinished) {
                     self.life.timers.arm(Timer::Order(ticket), self.now + STALLED);
                 }
                 self.out.extend(given.map(|given| Output::Chunk(ticket, given)));
             }
-            Err(text) => self.not_fetched(ticket, Why::Refused, None, text),
+            Err(bad) => self.not_fetched(ticket, Why::Refused, None, &bad.to_string()),
         }
     }
 
@@ -144,11 +94,11 @@ impl Asterisk {
             return;
         };
         match (result, &fetching.stage) {
-            (Ok(HttpReply { status: 200, .. }), Stage::Giving(0)) => self.finish(ticket, Ok(Done::Proven)),
-            (Ok(HttpReply { status: 200, .. }), Stage::Giving(_)) => {
+            (Ok(HttpReply { status: 200, .. }), Download::Giving(0)) => self.finish(ticket, Ok(Done::Proven)),
+            (Ok(HttpReply { status: 200, .. }), Download::Giving(_)) => {
                 self.not_fetched(ticket, Why::Refused, None, "the file is shorter than its header says");
             }
-            (Ok(HttpReply { status: 200, .. }), Stage::Header(_) | Stage::Unfinished) => {
+            (Ok(HttpReply { status: 200, .. }), Download::Header(_) | Download::Unfinished) => {
                 if now.since(fetching.began) < UNFINISHED_MAX {
                     self.life.timers.arm(Timer::Refetch(ticket), now + ASK_AGAIN);
                 } else {
@@ -177,7 +127,9 @@ impl Asterisk {
             LinkError::Refused => {
                 self.not_fetched(ticket, Why::Prerequisite, None, &format!("{NEEDS}: {error}"));
             }
-            LinkError::Limit(_) => self.not_fetched(ticket, Why::Refused, None, TOO_LARGE),
+            LinkError::Limit(_) => {
+                self.not_fetched(ticket, Why::Refused, None, &BadDownload::TooLarge.to_string())
+            }
             LinkError::TimedOut => {
                 self.not_fetched(ticket, Why::Unproven, None, "the download took too long")
             }

@@ -3,8 +3,6 @@
 //! Plain data. The rules: an answer counts only under the id and on the connection of its question; an order answers
 //! its ticket once, in `Asterisk::finish`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use ifbus_call::order::Direction;
 use ifbus_call::{ConferenceId, Digits, LegId, Nanos};
 
@@ -98,45 +96,6 @@ pub(super) enum Timer {
     /// A connection that was asked is to have said something.
     Silent(u8),
     Retransmit(Ticket),
-}
-
-/// Deadlines, at most one of each.
-#[derive(Debug, Default)]
-pub(super) struct Timers {
-    due: BTreeSet<(Nanos, Timer)>,
-    armed: BTreeMap<Timer, Nanos>,
-}
-
-impl Timers {
-    pub(super) fn arm(&mut self, timer: Timer, at: Nanos) {
-        self.disarm(timer);
-        self.due.insert((at, timer));
-        self.armed.insert(timer, at);
-    }
-
-    pub(super) fn disarm(&mut self, timer: Timer) {
-        if let Some(at) = self.armed.remove(&timer) {
-            self.due.remove(&(at, timer));
-        }
-    }
-
-    pub(super) fn is_armed(&self, timer: Timer) -> bool {
-        self.armed.contains_key(&timer)
-    }
-
-    pub(super) fn first(&self) -> Option<Nanos> {
-        self.due.first().map(|(at, _)| *at)
-    }
-
-    /// The next timer that is due.
-    pub(super) fn pop(&mut self, now: Nanos) -> Option<Timer> {
-        let (at, timer) = *self.due.first()?;
-        if at > now {
-            return None;
-        }
-        self.disarm(timer);
-        Some(timer)
-    }
 }
 
 /// An order that has begun.

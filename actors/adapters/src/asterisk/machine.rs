@@ -10,16 +10,17 @@ use ifbus_call::{
     Boot, Epoch, InstanceId, Interface, LegId, Nanos, Order, Outcome, Refused, ServerName, Why,
 };
 
-use super::flight::{Asked, Purpose, Running, Timer, Timers};
+use super::flight::{Asked, Purpose, Running, Timer};
 use super::legs::Legs;
 use super::options::Options;
 use super::parting::Parting;
 use super::probe::SipQuestion;
-use super::random::Random;
 use crate::adapter::{
     Adapter, Down, DownReason, Endpoint, HttpReply, HttpRequest, Input, LinkError, LinkId, Output, RequestId,
     Ticket, Warning,
 };
+use crate::random::Random;
+use crate::timers::Timers;
 use crate::wire_format::ami::{Action, Decoder, Unfit};
 
 /// AMI: actions. Filtered at login so that it carries responses and `OriginateResponse` alone.
@@ -76,7 +77,7 @@ pub(super) struct Life {
     pub(super) requests: BTreeMap<u64, Request>,
     pub(super) request: u64,
     pub(super) asked: BTreeMap<u128, Asked>,
-    pub(super) timers: Timers,
+    pub(super) timers: Timers<Timer>,
     pub(super) orders: BTreeMap<Ticket, Running>,
     pub(super) waiting: VecDeque<(Ticket, Order)>,
     /// A leg has become free: somebody who waits may go on.

@@ -23,12 +23,10 @@ mod orders;
 mod parting;
 mod probe;
 mod proof;
-mod random;
 mod recording;
 mod rights;
 mod session;
 mod settle;
-pub mod template;
 mod tones;
 
 pub use machine::Asterisk;

@@ -1,36 +1,24 @@
 //! What an operator tells about an Asterisk, checked before anything is connected.
 //!
 //! One table, [`KEYS`], is the source for the command line, the configuration file and the documentation. How `Dial`
-//! uses the templates: [`super::template`].
+//! uses the templates: [`crate::template`].
 
 use std::collections::BTreeMap;
 
-use ifbus_call::ServerName;
 use ifbus_call::address::Form;
+use ifbus_call::{Kind, ServerName};
 
-use super::template::{BadTemplate, Template};
 use crate::adapter::Secret;
+pub use crate::key::{BadOptions, Key};
+use crate::key::{is_of_host, key, name, port, required, shown, sip, template, text};
+use crate::template::Template;
 use crate::trust::{Fingerprint, Trust};
 
 /// The longest path a system takes.
 const PATH_MAX: usize = 4096;
 
-/// One setting of a kind of server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    /// Its name in `--set NAME=VALUE` and in the configuration file.
-    pub name: &'static str,
-    /// What it means.
-    pub meaning: &'static str,
-    /// What holds if it is not given; empty if there is no default.
-    pub default: &'static str,
-    /// Why it exists, and why the default is what it is.
-    pub reason: &'static str,
-    /// Whether it must be given.
-    pub required: bool,
-    /// Whether it is never shown again.
-    pub secret: bool,
-}
+/// The channel technologies a template may name. Everything else could run code or loop: `Local`, `AsyncGoto`.
+pub const TECHNOLOGIES: [&str; 4] = ["PJSIP", "SIP", "IAX2", "DAHDI"];
 
 /// Every setting of an Asterisk.
 pub const KEYS: &[Key] = &[
@@ -88,67 +76,6 @@ pub const KEYS: &[Key] = &[
          management answers but whose SIP is dead is dead",
     ),
 ];
-
-const fn key(name: &'static str, meaning: &'static str, default: &'static str, reason: &'static str) -> Key {
-    Key { name, meaning, default, reason, required: false, secret: false }
-}
-
-impl Key {
-    const fn required(self) -> Self {
-        Self { required: true, ..self }
-    }
-
-    const fn hidden(self) -> Self {
-        Self { secret: true, ..self }
-    }
-}
-
-/// Why settings are not usable.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadOptions {
-    /// A required key is absent.
-    #[error("`{0}` is missing")]
-    Missing(&'static str),
-    /// There is no such key.
-    #[error("asterisk has no setting `{0}`")]
-    UnknownKey(String),
-    /// A port that is none.
-    #[error("`{key}` is a port from {least} to 65535, not `{given}`")]
-    Port {
-        /// Which key.
-        key: &'static str,
-        /// The least value it may have.
-        least: u16,
-        /// What was given.
-        given: String,
-    },
-    /// A text with characters that would break a wire, or too long.
-    #[error("`{0}` takes 1 to 100 printable characters without blanks")]
-    Text(&'static str),
-    /// Neither a name nor an address.
-    #[error("`host` is a name or an address")]
-    Host,
-    /// A name with characters that no name of Asterisk needs and that would mean something to it, or to a terminal.
-    #[error("`{0}` takes 1 to 80 letters, digits, and any of - _ . @")]
-    Name(&'static str),
-    /// A template that cannot work.
-    #[error("`{key}`: {why}")]
-    Template {
-        /// Which key.
-        key: &'static str,
-        /// What is wrong with it.
-        why: BadTemplate,
-    },
-    /// No way to trust a certificate.
-    #[error(
-        "`tls` is off, pin (the first certificate seen), pin:SHA256 (64 hexadecimal digits) or ca:FILE \
-         (an absolute path to PEM), not `{0}`"
-    )]
-    Tls(String),
-    /// Neither `host:port` nor `off`.
-    #[error("`sip` is host:port or off, not `{0}`")]
-    Sip(String),
-}
 
 /// The settings of one Asterisk, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,7 +158,7 @@ impl Options {
     /// The first setting that is missing, unknown or malformed.
     pub fn new(given: &BTreeMap<String, String>) -> Result<Self, BadOptions> {
         if let Some(unknown) = given.keys().find(|name| KEYS.iter().all(|key| key.name != name.as_str())) {
-            return Err(BadOptions::UnknownKey(shown(unknown, 60)));
+            return Err(BadOptions::UnknownKey { kind: Kind::Asterisk, key: shown(unknown, 60) });
         }
         let host = required(given, "host")?;
         if !host.bytes().all(is_of_host) {
@@ -253,9 +180,9 @@ impl Options {
             port: port(given, "port", ami_port, 1)?,
             tls,
             context: name(given, "context", "ifbus")?,
-            dial_extension: Some(template(given, "dial_extension")?.unwrap_or_else(Template::extension)),
-            dial_e164: template(given, "dial_e164")?,
-            dial_uri: template(given, "dial_uri")?,
+            dial_extension: template(given, "dial_extension", Some("PJSIP/{n}"), &TECHNOLOGIES)?,
+            dial_e164: template(given, "dial_e164", None, &TECHNOLOGIES)?,
+            dial_uri: template(given, "dial_uri", None, &TECHNOLOGIES)?,
             sip: sip(given, &host)?,
             host,
             user,
@@ -281,39 +208,6 @@ impl Options {
     }
 }
 
-fn required(given: &BTreeMap<String, String>, key: &'static str) -> Result<String, BadOptions> {
-    if given.contains_key(key) { text(given, key, "") } else { Err(BadOptions::Missing(key)) }
-}
-
-fn text(given: &BTreeMap<String, String>, key: &'static str, default: &str) -> Result<String, BadOptions> {
-    let Some(value) = given.get(key) else { return Ok(default.to_owned()) };
-    let printable = value.bytes().all(|byte| byte > 0x20 && byte != 0x7f);
-    if printable && (1..=100).contains(&value.len()) { Ok(value.clone()) } else { Err(BadOptions::Text(key)) }
-}
-
-fn name(given: &BTreeMap<String, String>, key: &'static str, default: &str) -> Result<String, BadOptions> {
-    let Some(value) = given.get(key) else { return Ok(default.to_owned()) };
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@');
-    let is_name = (1..=80).contains(&value.len()) && value.bytes().all(sound);
-    if is_name { Ok(value.clone()) } else { Err(BadOptions::Name(key)) }
-}
-
-fn port(
-    given: &BTreeMap<String, String>,
-    key: &'static str,
-    default: u16,
-    least: u16,
-) -> Result<u16, BadOptions> {
-    let Some(value) = given.get(key) else { return Ok(default) };
-    let port = value.parse::<u16>().ok().filter(|port| *port >= least);
-    port.ok_or_else(|| BadOptions::Port { key, least, given: shown(value, 20) })
-}
-
-/// The beginning of a value, so that an error can be printed whatever it holds.
-fn shown(value: &str, most: usize) -> String {
-    value.chars().take(most).flat_map(char::escape_debug).collect()
-}
-
 /// The file itself is looked at when a link is opened.
 fn tls(given: &BTreeMap<String, String>) -> Result<Tls, BadOptions> {
     let Some(value) = given.get("tls") else { return Ok(Tls::Off) };
@@ -327,29 +221,4 @@ fn tls(given: &BTreeMap<String, String>) -> Result<Tls, BadOptions> {
         (_, Some(("ca", file))) if is_path(file) => Ok(Tls::Authority(file.to_owned())),
         _ => Err(bad()),
     }
-}
-
-fn template(given: &BTreeMap<String, String>, key: &'static str) -> Result<Option<Template>, BadOptions> {
-    let parsed = given.get(key).map(|value| value.parse::<Template>()).transpose();
-    parsed.map_err(|why| BadOptions::Template { key, why })
-}
-
-/// A name, an IPv4 or an IPv6 address.
-const fn is_of_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_')
-}
-
-fn sip(given: &BTreeMap<String, String>, host: &str) -> Result<Option<(String, u16)>, BadOptions> {
-    let Some(value) = given.get("sip") else { return Ok(Some((host.to_owned(), 5060))) };
-    if value == "off" {
-        return Ok(None);
-    }
-    let bad = || BadOptions::Sip(shown(value, 60));
-    let (name, port) = value.rsplit_once(':').ok_or_else(bad)?;
-    let name = name.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(name);
-    let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad)?;
-    if name.is_empty() || name.len() > 100 || !name.bytes().all(is_of_host) {
-        return Err(bad());
-    }
-    Ok(Some((name.to_owned(), port)))
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::asterisk::options::TECHNOLOGIES;
 use crate::asterisk::options::{BadOptions, KEYS, Options, Tls};
-use crate::asterisk::template::{BadTemplate, CHANNEL_MAX, Template};
+use crate::template::{BadTemplate, CHANNEL_MAX, Template};
 
 fn given(more: &[(&str, &str)]) -> Result<Options, BadOptions> {
     let all: BTreeMap<String, String> = [("host", "pbx"), ("secret", "s3cret")]
@@ -37,7 +38,8 @@ fn every_key_of_the_table_is_taken_and_no_other() {
         assert!(given(&[(key.name, value)]).is_ok(), "{}", key.name);
         assert!(!key.meaning.is_empty() && !key.reason.is_empty(), "{}", key.name);
     }
-    assert_eq!(given(&[("tsl", "pin")]), Err(BadOptions::UnknownKey("tsl".to_owned())));
+    let unknown = BadOptions::UnknownKey { kind: ifbus_call::Kind::Asterisk, key: "tsl".to_owned() };
+    assert_eq!(given(&[("tsl", "pin")]), Err(unknown));
 }
 
 #[test]
@@ -107,9 +109,9 @@ fn a_secret_is_never_shown() {
 
 #[test]
 fn a_template_reaches_phones_and_nothing_else() {
-    let bad = |text: &str| text.parse::<Template>().expect_err(text);
+    let bad = |text: &str| Template::new(text, &TECHNOLOGIES).expect_err(text);
     for text in ["Local/{n}@ifbus", "AsyncGoto/{n}", "{n}", "PJSIP", "pjsip/{n}", "", "/{n}"] {
-        assert_eq!(bad(text), BadTemplate::Technology, "{text}");
+        assert_eq!(bad(text), BadTemplate::Technology(&TECHNOLOGIES), "{text}");
     }
     for text in ["PJSIP/1001", "PJSIP/{n}{n}", "PJSIP/{n}{uri}", "PJSIP/{x}"] {
         assert_eq!(bad(text), BadTemplate::Place, "{text}");
@@ -124,7 +126,7 @@ fn a_template_reaches_phones_and_nothing_else() {
 #[test]
 fn a_channel_is_the_address_in_its_place() {
     let channel = |template: &str, address: &str| {
-        let template: Template = template.parse().expect("a template");
+        let template = Template::new(template, &TECHNOLOGIES).expect("a template");
         template.channel(&address.parse().expect("an address"))
     };
     assert_eq!(channel("PJSIP/{n}@trunk", "+4930123").as_deref(), Some("PJSIP/+4930123@trunk"));

@@ -1,14 +1,10 @@
-//! How an address becomes a channel to dial: `PJSIP/{n}`, `PJSIP/{n}@trunk`, `PJSIP/trunk/{uri}`.
+//! How an address becomes a channel to dial: `PJSIP/{n}`, `PJSIP/{n}@trunk`, `sofia/external/{uri}`.
 //!
 //! A template comes from the operator, an address from anybody; [`Address`] has refused what could leave its place.
 
 use std::fmt;
-use std::str::FromStr;
 
 use ifbus_call::Address;
-
-/// The channel technologies a template may name. Everything else could run code or loop: `Local`, `AsyncGoto`.
-pub const TECHNOLOGIES: [&str; 4] = ["PJSIP", "SIP", "IAX2", "DAHDI"];
 
 /// The longest channel sent: Asterisk cuts silently at 255 bytes (sheet, section 4).
 pub const CHANNEL_MAX: usize = 250;
@@ -17,8 +13,8 @@ pub const CHANNEL_MAX: usize = 250;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTemplate {
     /// It names another technology, or none.
-    #[error("a template begins with one of {}, each followed by `/`", TECHNOLOGIES.join(", "))]
-    Technology,
+    #[error("a template begins with one of {}, each followed by `/`", .0.join(", "))]
+    Technology(&'static [&'static str]),
     /// The place of the address is missing or there twice.
     #[error("a template has exactly one of {{n}}, {{digits}}, {{uri}}")]
     Place,
@@ -47,34 +43,18 @@ enum Place {
 }
 
 impl Template {
-    /// `PJSIP/{n}`: a phone known by that name.
-    #[must_use]
-    pub fn extension() -> Self {
-        Self { before: "PJSIP/".to_owned(), place: Place::Whole, after: String::new() }
-    }
-
-    /// The channel to dial; `None` if it would be too long for the server.
-    #[must_use]
-    pub fn channel(&self, address: &Address) -> Option<String> {
-        let text = match self.place {
-            Place::Whole => address.as_str(),
-            Place::Digits => address.as_str().trim_start_matches('+'),
-        };
-        let channel = format!("{}{text}{}", self.before, self.after);
-        (channel.len() <= CHANNEL_MAX).then_some(channel)
-    }
-}
-
-impl FromStr for Template {
-    type Err = BadTemplate;
-
-    fn from_str(text: &str) -> Result<Self, BadTemplate> {
+    /// Checks a template. `technologies` are the only ones it may name: everything else could run code or loop.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn new(text: &str, technologies: &'static [&'static str]) -> Result<Self, BadTemplate> {
         if text.len() > 100 {
             return Err(BadTemplate::TooLong);
         }
         let technology = text.split('/').next().unwrap_or_default();
-        if !TECHNOLOGIES.contains(&technology) || technology.len() == text.len() {
-            return Err(BadTemplate::Technology);
+        if !technologies.contains(&technology) || technology.len() == text.len() {
+            return Err(BadTemplate::Technology(technologies));
         }
         let places = [("{n}", Place::Whole), ("{uri}", Place::Whole), ("{digits}", Place::Digits)];
         let (mark, place) =
@@ -91,6 +71,17 @@ impl FromStr for Template {
             Some(wrong) => Err(BadTemplate::Character(wrong)),
             None => Ok(Self { before: before.to_owned(), place, after: after.to_owned() }),
         }
+    }
+
+    /// The channel to dial; `None` if it would be too long for the server.
+    #[must_use]
+    pub fn channel(&self, address: &Address) -> Option<String> {
+        let text = match self.place {
+            Place::Whole => address.as_str(),
+            Place::Digits => address.as_str().trim_start_matches('+'),
+        };
+        let channel = format!("{}{text}{}", self.before, self.after);
+        (channel.len() <= CHANNEL_MAX).then_some(channel)
     }
 }
 

@@ -4,14 +4,14 @@
 
 /// `SplitMix64`, two outputs per number.
 #[derive(Debug, Clone)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn next(&mut self) -> u128 {
+    pub(crate) fn next(&mut self) -> u128 {
         (u128::from(self.half()) << 64) | u128::from(self.half())
     }
 
