@@ -208,6 +208,8 @@ pub struct HttpRequest {
     pub path: String,
     /// User name and password for Basic authentication.
     pub basic: Option<(String, Secret)>,
+    /// A token that the server gave us, for Bearer authentication instead.
+    pub bearer: Option<Secret>,
     /// Body and its type.
     pub body: Option<(&'static str, Vec<u8>)>,
     /// The deadline of the whole exchange.

@@ -4,9 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use ifbus_call::Kind;
+use ifbus_call::{Kind, ServerName};
 
 use crate::template::{BadTemplate, Template};
+use crate::trust::{Fingerprint, Trust};
+
+/// The longest path a system takes.
+const PATH_MAX: usize = 4096;
 
 /// One setting of a kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +110,51 @@ pub enum BadOptions {
     Sip(String),
 }
 
+/// Whether the links are TLS, and how the server proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Clear text.
+    Off,
+    /// The first certificate that is seen is trusted from then on.
+    FirstUse,
+    /// This certificate and no other.
+    Pinned(Fingerprint),
+    /// Signed by an authority of this file.
+    Authority(String),
+}
+
+impl Tls {
+    /// What is asked of the certificate of this server.
+    #[must_use]
+    pub fn trust(&self, server: &ServerName) -> Option<Trust> {
+        match self {
+            Self::Off => None,
+            Self::FirstUse => Some(Trust::FirstUse(server.clone())),
+            Self::Pinned(fingerprint) => Some(Trust::Pinned(*fingerprint)),
+            Self::Authority(file) => Some(Trust::Authority(file.clone())),
+        }
+    }
+}
+
+/// Refuses a key that the kind does not have.
+pub(crate) fn known(kind: Kind, keys: &[Key], given: &BTreeMap<String, String>) -> Result<(), BadOptions> {
+    match given.keys().find(|name| keys.iter().all(|key| key.name != name.as_str())) {
+        Some(unknown) => Err(BadOptions::UnknownKey { kind, key: shown(unknown, 60) }),
+        None => Ok(()),
+    }
+}
+
+/// Name or address of the server.
+pub(crate) fn host(given: &BTreeMap<String, String>) -> Result<String, BadOptions> {
+    let host = required(given, "host")?;
+    if host.bytes().all(is_of_host) { Ok(host) } else { Err(BadOptions::Host) }
+}
+
+/// Whether a host is this machine, where clear text is read by nobody else.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 pub(crate) fn required(given: &BTreeMap<String, String>, key: &'static str) -> Result<String, BadOptions> {
     if given.contains_key(key) { text(given, key, "") } else { Err(BadOptions::Missing(key)) }
 }
@@ -176,4 +225,19 @@ pub(crate) fn sip(given: &BTreeMap<String, String>, host: &str) -> Result<Option
         return Err(bad());
     }
     Ok(Some((name.to_owned(), port)))
+}
+
+/// The file itself is looked at when a link is opened.
+pub(crate) fn tls(given: &BTreeMap<String, String>, key: &str, default: Tls) -> Result<Tls, BadOptions> {
+    let Some(value) = given.get(key) else { return Ok(default) };
+    let bad = || BadOptions::Tls(shown(value, 80));
+    let is_path =
+        |file: &str| file.starts_with('/') && file.len() <= PATH_MAX && !file.chars().any(char::is_control);
+    match (value.as_str(), value.split_once(':')) {
+        ("off", _) => Ok(Tls::Off),
+        ("pin", _) => Ok(Tls::FirstUse),
+        (_, Some(("pin", digits))) => digits.parse().map(Tls::Pinned).map_err(|_| bad()),
+        (_, Some(("ca", file))) if is_path(file) => Ok(Tls::Authority(file.to_owned())),
+        _ => Err(bad()),
+    }
 }

@@ -146,6 +146,9 @@ impl Client {
         if let Some((user, password)) = &http.basic {
             request = request.basic_auth(user, password.expose());
         }
+        if let Some(token) = &http.bearer {
+            request = request.bearer_auth(token.expose());
+        }
         let sent = match http.body {
             Some((kind, body)) => request.content_type(kind).send_body(body),
             None => request.send(),

@@ -1,4 +1,4 @@
-//! The bytes of a recording, over ARI: asked for until the file is whole, then handed on as they come.
+//! The bytes of a recording, over ARI or from a web server beside it: asked for until the file is whole, then handed on as they come.
 //!
 //! Nothing is handed on before the header was checked, so a second try never follows bytes of a first one. What is kept
 //! is at most one header. Who may hear a recording, and what becomes of the file, is decided elsewhere.
@@ -26,9 +26,6 @@ const UNFINISHED_MAX: Duration = Duration::from_secs(2);
 /// From one try to the next.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// What the operator has to provide.
-const NEEDS: &str = "recordings are fetched over ARI: http.conf and ari.conf of `ifbus setup asterisk`";
-
 /// A download under way.
 #[derive(Debug)]
 pub(super) struct Fetching {
@@ -39,8 +36,10 @@ pub(super) struct Fetching {
 
 impl Asterisk {
     pub(super) fn fetch(&mut self, ticket: Ticket, recording: RecordingId, segment: u16) {
-        if self.options.ari.is_none() {
-            let said = Some(Said::new(None, &format!("{NEEDS}; ari_port is 0")));
+        if self.options.ari.is_none() && self.options.files.is_none() {
+            let needs = self.options.dialect.files;
+            let off = if self.options.dialect.misses_ari { "ari_port is 0" } else { "recordings is off" };
+            let said = Some(Said::new(None, &format!("{needs}; {off}")));
             return self.refuse(ticket, Refused { said, ..Refused::unsent(Why::Prerequisite) });
         }
         let file = names::recorded(recording, segment);
@@ -52,9 +51,11 @@ impl Asterisk {
     /// Asks for the file from its beginning.
     pub(super) fn ask_recording(&mut self, ticket: Ticket) {
         let Some(file) = self.fetching(ticket).map(|fetching| fetching.file.clone()) else { return };
-        let Some(plain) = self.ari_request("GET", format!("/ari/recordings/stored/{file}/file"), None) else {
-            return;
+        let plain = match &self.options.files {
+            Some(files) => Some(files.request(&self.server, &format!("{file}.wav"))),
+            None => self.ari_request("GET", format!("/ari/recordings/stored/{file}/file"), None),
         };
+        let Some(plain) = plain else { return };
         let request = HttpRequest { within: FETCH_WITHIN, reply_max: FILE_MAX, streamed: true, ..plain };
         self.request(Request::Recording(ticket), request);
         if let Some(fetching) = self.fetching(ticket) {
@@ -111,11 +112,15 @@ impl Asterisk {
     }
 
     fn status_refused(&mut self, ticket: Ticket, status: u16) {
+        let files = self.options.files.is_some();
         let (why, text) = match status {
+            401 if files => (Why::Refused, "the web server does not take our user and password"),
+            403 if files => (Why::Refused, "the web server may not read the file"),
+            404 if files => (Why::Refused, "the web server has no such recording"),
             401 => (Why::Refused, "ARI does not take our user and password: ari.conf"),
             403 => (Why::Refused, "the ARI user may not fetch recordings: ari.conf"),
             // without a stream ARI may be off as a whole, and then it says the same
-            404 if !self.by_stream() => (Why::Prerequisite, NEEDS),
+            404 if !self.by_stream() => (Why::Prerequisite, self.options.dialect.files),
             404 => (Why::Refused, "the server has no such recording"),
             _ => (Why::Refused, "the server does not give the file"),
         };
@@ -125,7 +130,12 @@ impl Asterisk {
     fn fetch_failed(&mut self, ticket: Ticket, error: &LinkError) {
         match error {
             LinkError::Refused => {
-                self.not_fetched(ticket, Why::Prerequisite, None, &format!("{NEEDS}: {error}"));
+                self.not_fetched(
+                    ticket,
+                    Why::Prerequisite,
+                    None,
+                    &format!("{}: {error}", self.options.dialect.files),
+                );
             }
             LinkError::Limit(_) => {
                 self.not_fetched(ticket, Why::Refused, None, &BadDownload::TooLarge.to_string())

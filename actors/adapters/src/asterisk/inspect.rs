@@ -15,7 +15,7 @@ use super::machine::{Asterisk, COMMANDS, Request, SILENT_MAX, WATCH};
 use super::options::Tls;
 use super::probe::Part;
 use super::rights::READ;
-use crate::adapter::{DownReason, HttpReply, HttpRequest, LinkError, Ticket};
+use crate::adapter::{DownReason, HttpReply, LinkError, Ticket};
 use crate::wire_format::ami::Message;
 
 /// The waiting places and the rooms of conferences, and the applications that make each what it is, in order; an operator
@@ -30,9 +30,6 @@ const PLACES: [(&str, &[&str]); 6] = [
     // a plain `_conf-.` would never match: n means a digit there
     ("_co[n]f-.", &["Answer", "Set", "Set", "Set", "ConfBridge", "Hangup"]),
 ];
-
-/// The longest list of recordings that is read; what is in it is not looked at.
-const LIST_MAX: usize = 1024 * 1024;
 
 /// The deadline of an inspection: a person waits for it, and a healthy server answers each part within milliseconds.
 const INSPECT_WITHIN: Duration = Duration::from_secs(5);
@@ -129,15 +126,17 @@ impl Asterisk {
             ));
         }
         findings.extend(self.known_rights());
-        if self.options.ari.is_none() {
+        let dialect = self.options.dialect;
+        if self.options.ari.is_none() && self.options.files.is_none() {
+            let missing = if dialect.misses_ari { "no ARI" } else { "no web server" };
             findings.push(finding(
                 "recording",
                 Verdict::Warn,
-                "no ARI: calls are recorded, and the files stay on the server".to_owned(),
-                "ifbus setup asterisk --only ari",
+                format!("{missing}: calls are recorded, and the files stay on the server"),
+                dialect.files_setup,
             ));
         }
-        if !self.by_stream() {
+        if !self.by_stream() && dialect.misses_ari {
             findings.push(finding(
                 "events",
                 Verdict::Warn,
@@ -226,38 +225,6 @@ impl Asterisk {
         });
     }
 
-    /// Asks for the list of recordings; there is nobody to ask without ARI.
-    fn list_recordings(&mut self, ticket: Ticket) -> bool {
-        let Some(plain) = self.ari_request("GET", "/ari/recordings/stored".to_owned(), None) else {
-            return false;
-        };
-        self.request(Request::Recordings(ticket), HttpRequest { reply_max: LIST_MAX, ..plain });
-        true
-    }
-
-    /// A server without the folder says 500, and makes it with the first recording (seen on 16 and 22); one with ARI
-    /// off does not know the path.
-    pub(super) fn recordings_listed(&mut self, ticket: Ticket, result: Result<HttpReply, LinkError>) {
-        let ok = |text: &str| finding("recording", Verdict::Ok, text.to_owned(), "");
-        let fail = |text: String, fix: &str| finding("recording", Verdict::Fail, text, fix);
-        let found = match result {
-            // longer than we read is an answer all the same
-            Err(LinkError::Limit(_)) | Ok(HttpReply { status: 200, .. }) => ok("recordings can be fetched"),
-            Ok(HttpReply { status: 500, .. }) => {
-                ok("the folder of recordings is not there yet: the first one makes it")
-            }
-            Ok(HttpReply { status, .. }) => {
-                let text = format!("recordings cannot be fetched: http status {status}");
-                fail(text, "ifbus setup asterisk --only ari, then module reload res_ari.so")
-            }
-            Err(error) => {
-                let text = format!("recordings cannot be fetched: {error}");
-                fail(text, "http.conf: enabled = yes; the port is ari_port")
-            }
-        };
-        self.note(ticket, Check::Recordings, |_| vec![found]);
-    }
-
     pub(super) fn dialplan(&mut self, ticket: Ticket, place: usize, steps: &[String]) {
         let Some((name, applications)) = PLACES.get(place) else { return };
         let context = self.options.context.clone();
@@ -327,6 +294,10 @@ impl Asterisk {
         let mut findings = std::mem::take(&mut inspection.findings);
         for check in std::mem::take(&mut inspection.open) {
             findings.push(unanswered(check, alone));
+        }
+        // the lines are written for one kind; another one has a setup of its own
+        for fix in findings.iter_mut().filter_map(|finding| finding.fix.as_mut()) {
+            *fix = fix.replace("ifbus setup asterisk", &format!("ifbus setup {}", self.options.dialect.word));
         }
         findings.sort_by(|a, b| a.area.cmp(&b.area));
         self.finish(ticket, Ok(Done::Inspected(findings)));

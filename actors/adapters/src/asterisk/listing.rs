@@ -12,7 +12,7 @@ use ifbus_call::{Interface, LegId, Refused, Seen, Stage, Tag, Why};
 use super::flight::{Purpose, Timer};
 use super::legs::{Bridge, Leg, Question, Room};
 use super::machine::{Asterisk, Phase, WATCH};
-use super::names::{self, Native};
+use super::names;
 use super::session::{refused, said};
 use crate::adapter::{DownReason, Ticket};
 use crate::wire_format::ami::{Field, Message};
@@ -76,9 +76,14 @@ impl Asterisk {
     pub(super) fn channel(&self, leg: LegId) -> Option<String> {
         match self.life.legs.get(leg) {
             Some(Leg { foreign: Some(name), .. }) => Some(name.clone()),
-            Some(_) => Some(Native(self.instance, leg).to_string()),
+            Some(_) => Some(self.native(leg)),
             None => None,
         }
+    }
+
+    /// The channel id of a leg of ours.
+    pub(super) fn native(&self, leg: LegId) -> String {
+        self.options.dialect.ids.native(self.instance, leg)
     }
 
     // ---- answers ---------------------------------------------------------------------------------------------------

@@ -241,6 +241,7 @@ impl Asterisk {
             port: ari.port,
             path,
             basic: Some((ari.user.clone(), ari.secret.clone())),
+            bearer: None,
             body: body.map(|body| ("application/json", body)),
             within: Duration::from_secs(2),
             reply_max: 64 * 1024,

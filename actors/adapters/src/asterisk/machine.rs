@@ -52,6 +52,8 @@ pub struct Asterisk {
     pub(super) epoch: Epoch,
     pub(super) phase: Phase,
     pub(super) life: Life,
+    /// How phones are dialled that the server has told about itself; before any template.
+    pub(super) phones: BTreeMap<String, String>,
 }
 
 /// Where in its life a server's links are.
@@ -164,7 +166,14 @@ impl Asterisk {
             epoch: Epoch(0),
             phase: Phase::Off,
             life: Life::default(),
+            phones: BTreeMap::new(),
         }
+    }
+
+    /// From now on these extensions are dialled so. Whoever says it has checked both.
+    #[expect(dead_code, reason = "called by the kind that has its Asterisk inside")]
+    pub(crate) fn know_phones(&mut self, phones: BTreeMap<String, String>) {
+        self.phones = phones;
     }
 
     /// Whether ARI is the source of call state in this life.

@@ -7,10 +7,12 @@
 
 mod cause;
 mod conference;
+pub mod dialect;
 mod drain;
 mod events;
 mod facts;
 mod fetch;
+pub mod files;
 mod flight;
 mod inspect;
 mod legs;
@@ -29,6 +31,8 @@ mod session;
 mod settle;
 mod tones;
 
+pub use dialect::{Dialect, Ids};
+pub use files::Files;
 pub use machine::Asterisk;
 pub use options::{KEYS, Key, Options};
 

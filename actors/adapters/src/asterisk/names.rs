@@ -27,13 +27,36 @@ impl fmt::Display for Native {
     }
 }
 
-/// The leg behind a channel id, if this instance gave it.
+/// The same in digits alone, for a server whose own pages take nothing else: of fixed length, so no id of the server's
+/// own looks like it.
+pub(super) fn digits(instance: InstanceId, leg: LegId) -> String {
+    format!("{:010}.{:039}", short(instance), leg.0)
+}
+
+/// As much of an instance as fits beside a leg into the 32 characters that call records keep of a channel id.
+const fn short(instance: InstanceId) -> u64 {
+    instance.0 % 10_000_000_000
+}
+
+/// The leg behind a channel id, if this instance gave it, in either form.
 pub(super) fn ours(instance: InstanceId, native: &[u8]) -> Option<LegId> {
+    if native.len() == 50 {
+        return from_digits(instance, native);
+    }
     let rest = native.strip_prefix(b"ib-")?;
     if rest.len() != 49 || rest[16] != b'-' || hexadecimal(&rest[..16])? != u128::from(instance.0) {
         return None;
     }
     hexadecimal(&rest[17..]).map(LegId)
+}
+
+fn from_digits(instance: InstanceId, native: &[u8]) -> Option<LegId> {
+    let number = |digits: &[u8]| {
+        let sound = digits.iter().all(u8::is_ascii_digit);
+        sound.then(|| std::str::from_utf8(digits).ok()?.parse::<u128>().ok()).flatten()
+    };
+    let is_ours = native[10] == b'.' && number(&native[..10]) == Some(u128::from(short(instance)));
+    number(&native[11..]).filter(|_| is_ours).map(LegId)
 }
 
 /// The name of a channel that is not ours.

@@ -5,17 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use ifbus_call::Kind;
 use ifbus_call::address::Form;
-use ifbus_call::{Kind, ServerName};
 
+use super::dialect::{self, Dialect};
+use super::files::Files;
 use crate::adapter::Secret;
-pub use crate::key::{BadOptions, Key};
-use crate::key::{is_of_host, key, name, port, required, shown, sip, template, text};
+pub use crate::key::{BadOptions, Key, Tls};
+use crate::key::{host, is_loopback, key, known, name, port, required, sip, template, text, tls};
 use crate::template::Template;
-use crate::trust::{Fingerprint, Trust};
-
-/// The longest path a system takes.
-const PATH_MAX: usize = 4096;
 
 /// The channel technologies a template may name. Everything else could run code or loop: `Local`, `AsyncGoto`.
 pub const TECHNOLOGIES: [&str; 4] = ["PJSIP", "SIP", "IAX2", "DAHDI"];
@@ -102,40 +100,17 @@ pub struct Options {
     pub dial_uri: Option<Template>,
     /// Where SIP is asked for a sign of life.
     pub sip: Option<(String, u16)>,
+    /// What kind of server the Asterisk is inside of.
+    pub dialect: Dialect,
+    /// Where the files of recordings are given out, if not by ARI.
+    pub files: Option<Files>,
 }
 
-/// Whether the links are TLS, and how the server proves who it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tls {
-    /// Clear text.
-    Off,
-    /// The first certificate that is seen is trusted from then on.
-    FirstUse,
-    /// This certificate and no other.
-    Pinned(Fingerprint),
-    /// Signed by an authority of this file.
-    Authority(String),
-}
-
-impl Tls {
-    /// What is asked of the certificate of this server.
-    #[must_use]
-    pub fn trust(&self, server: &ServerName) -> Option<Trust> {
-        match self {
-            Self::Off => None,
-            Self::FirstUse => Some(Trust::FirstUse(server.clone())),
-            Self::Pinned(fingerprint) => Some(Trust::Pinned(*fingerprint)),
-            Self::Authority(file) => Some(Trust::Authority(file.clone())),
-        }
-    }
-
-    /// The ports an Asterisk has if nobody said anything: AMI, HTTP.
-    #[must_use]
-    pub const fn ports(&self) -> (u16, u16) {
-        match self {
-            Self::Off => (5038, 8088),
-            Self::FirstUse | Self::Pinned(_) | Self::Authority(_) => (5039, 8089),
-        }
+/// The ports an Asterisk has if nobody said anything: AMI, HTTP.
+const fn ports(tls: &Tls) -> (u16, u16) {
+    match tls {
+        Tls::Off => (5038, 8088),
+        Tls::FirstUse | Tls::Pinned(_) | Tls::Authority(_) => (5039, 8089),
     }
 }
 
@@ -157,17 +132,12 @@ impl Options {
     ///
     /// The first setting that is missing, unknown or malformed.
     pub fn new(given: &BTreeMap<String, String>) -> Result<Self, BadOptions> {
-        if let Some(unknown) = given.keys().find(|name| KEYS.iter().all(|key| key.name != name.as_str())) {
-            return Err(BadOptions::UnknownKey { kind: Kind::Asterisk, key: shown(unknown, 60) });
-        }
-        let host = required(given, "host")?;
-        if !host.bytes().all(is_of_host) {
-            return Err(BadOptions::Host);
-        }
+        known(Kind::Asterisk, KEYS, given)?;
+        let host = host(given)?;
         let user = name(given, "user", "ifbus")?;
         let secret = required(given, "secret")?;
-        let tls = tls(given)?;
-        let (ami_port, http_port) = tls.ports();
+        let tls = tls(given, "tls", Tls::Off)?;
+        let (ami_port, http_port) = ports(&tls);
         let ari = match port(given, "ari_port", http_port, 0)? {
             0 => None,
             port => Some(Ari {
@@ -188,6 +158,8 @@ impl Options {
             user,
             secret: Secret::new(secret),
             ari,
+            dialect: dialect::ASTERISK,
+            files: None,
         })
     }
 
@@ -204,21 +176,6 @@ impl Options {
     /// Whether the server is on this machine, where clear text is read by nobody else.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    }
-}
-
-/// The file itself is looked at when a link is opened.
-fn tls(given: &BTreeMap<String, String>) -> Result<Tls, BadOptions> {
-    let Some(value) = given.get("tls") else { return Ok(Tls::Off) };
-    let bad = || BadOptions::Tls(shown(value, 80));
-    let is_path =
-        |file: &str| file.starts_with('/') && file.len() <= PATH_MAX && !file.chars().any(char::is_control);
-    match (value.as_str(), value.split_once(':')) {
-        ("off", _) => Ok(Tls::Off),
-        ("pin", _) => Ok(Tls::FirstUse),
-        (_, Some(("pin", digits))) => digits.parse().map(Tls::Pinned).map_err(|_| bad()),
-        (_, Some(("ca", file))) if is_path(file) => Ok(Tls::Authority(file.to_owned())),
-        _ => Err(bad()),
+        is_loopback(&self.host)
     }
 }

@@ -14,7 +14,7 @@ use super::flight::{DROPS_MAX, ORDERS_MAX, Purpose, Running, Timer, Work};
 use super::legs::Leg;
 use super::listing::LIST_WITHIN;
 use super::machine::{Asterisk, COMMANDS, Phase, WATCH};
-use super::names::{self, Native};
+use super::names;
 use super::session::{is_gone, refused};
 use crate::adapter::{Output, Ticket};
 use crate::wire_format::ami::{Field, Message, Unfit};
@@ -118,12 +118,15 @@ impl Asterisk {
         if self.life.legs.get(dial.leg).is_some() {
             return self.refuse(ticket, unsent("a leg of this id exists"));
         }
-        let Some(template) = self.options.template(dial.tag.party.form()) else {
-            return self.refuse(ticket, Refused::unsent(Why::NoTemplate));
-        };
-        let Some(channel) = template.channel(&dial.tag.party) else {
-            return self.refuse(ticket, unsent("the channel would be too long"));
-        };
+        let channel =
+            match (self.phones.get(dial.tag.party.as_str()), self.options.template(dial.tag.party.form())) {
+                (Some(channel), _) => channel.clone(),
+                (None, None) => return self.refuse(ticket, Refused::unsent(Why::NoTemplate)),
+                (None, Some(template)) => match template.channel(&dial.tag.party) {
+                    Some(channel) => channel,
+                    None => return self.refuse(ticket, unsent("the channel would be too long")),
+                },
+            };
         let place = match dial.wait {
             Wait::Silence => "wait",
             Wait::Ringback => "ringback",
@@ -133,7 +136,7 @@ impl Asterisk {
         let (id, action) = self.action("Originate");
         let action = action
             .with("Channel", channel)
-            .with("ChannelId", Native(self.instance, dial.leg))
+            .with("ChannelId", self.native(dial.leg))
             .with("Context", &self.options.context)
             .with("Exten", place)
             .with("Priority", 1)
@@ -209,7 +212,7 @@ impl Asterisk {
 
     fn drop_leg(&mut self, ticket: Ticket, leg: LegId, cause: Cause) {
         // a leg we do not know may be one of ours all the same: an originate that came late
-        let channel = self.channel(leg).unwrap_or_else(|| Native(self.instance, leg).to_string());
+        let channel = self.channel(leg).unwrap_or_else(|| self.native(leg));
         // `Hangup` alone takes a pattern between slashes, and would end every channel that matches (sheet, section 6)
         if channel.starts_with('/') {
             return self.refuse(ticket, unsent("the server would take the name of this leg for a pattern"));

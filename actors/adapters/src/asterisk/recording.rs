@@ -113,8 +113,8 @@ impl Asterisk {
         let (id, action) = self.action("MixMonitor");
         let action = action
             .with("Channel", channel)
-            // relative to the folder `monitor`; ARI serves the one beside it
-            .with("File", format_args!("../recording/{file}.wav"))
+            // relative to the folder `monitor`
+            .with("File", format_args!("{}{file}.wav", self.options.dialect.folder))
             .with("Options", format_args!("i({variable})"));
         self.send_recorder(ticket, id, action);
     }

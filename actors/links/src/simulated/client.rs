@@ -215,7 +215,10 @@ fn request(http: &HttpRequest) -> Vec<u8> {
         http.method,
         http.path,
         http.host,
-        authorization(http.basic.as_ref())
+        http.bearer.as_ref().map_or_else(
+            || authorization(http.basic.as_ref()),
+            |token| format!("Authorization: Bearer {}\r\n", token.expose())
+        )
     )
     .into_bytes();
     let body: &[u8] = match &http.body {
