@@ -48,6 +48,9 @@ impl Kept {
             Input::Http(id, reply) => Self::Http(*id, reply.clone()),
             Input::Order(ticket, order) => Self::Order(*ticket, order.clone()),
             Input::Tick => Self::Tick,
+            Input::Restored(_) | Input::Sip(_) | Input::Persisted(..) => {
+                unreachable!("no SIP agent in what is replayed")
+            }
         }
     }
 

@@ -9,8 +9,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use ifbus_call::{Boot, Epoch, Event, Interface, Nanos, Order, Outcome, Seen};
+use ifbus_call::{Boot, Epoch, Event, Interface, LegId, Nanos, Order, Outcome, Seen};
 
+use crate::sip::{Dialog, SipCommand, SipEvent};
 use crate::trust::Trust;
 
 /// A server, as whoever drives it sees it.
@@ -43,6 +44,13 @@ pub enum Input<'a> {
     HttpPart(RequestId, &'a [u8]),
     /// What came of an [`Output::Http`]; of a streamed one the body is empty here.
     Http(RequestId, Result<HttpReply, LinkError>),
+    /// Dialogs that were written down in an earlier life of ours; given before the first [`Input::Start`], to kinds
+    /// that have a SIP agent.
+    Restored(Vec<Dialog>),
+    /// Something happened on the SIP side of the server, where we speak SIP ourselves.
+    Sip(SipEvent),
+    /// What came of an [`Output::Persist`] of this number: `false` if it is not on the disk.
+    Persisted(u64, bool),
     /// Carry this out; answer the ticket exactly once.
     Order(Ticket, Order),
     /// [`Adapter::deadline`] has passed.
@@ -60,6 +68,14 @@ pub enum Output {
     Send(LinkId, Vec<u8>),
     /// Make a request; answered by [`Input::Http`].
     Http(RequestId, HttpRequest),
+    /// Ask this of the SIP stack. There is one endpoint for each server; it outlives the lives of the links, because
+    /// calls do.
+    Sip(SipCommand),
+    /// Write this down now; answered by [`Input::Persisted`] with the number. What the wire must not hear of before
+    /// waits for that.
+    Persist(u64, Box<Dialog>),
+    /// What was written down of this leg is not needed any more.
+    Forget(LegId),
     /// Something happened to a leg.
     Event(Event),
     /// Bytes of a recording that is fetched, in order. What was given before an answer that refuses is to be forgotten.

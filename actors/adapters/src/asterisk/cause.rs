@@ -85,16 +85,3 @@ fn of_q850(cause: u16, rang: bool) -> Cause {
         _ => Cause::ServerFailure,
     }
 }
-
-/// What the far end is told: Asterisk passes it on as `Reason: Q.850`.
-pub(super) const fn q850(cause: Cause) -> u16 {
-    match cause {
-        Cause::Answered | Cause::Canceled => 16,
-        Cause::Busy => 17,
-        Cause::NoAnswer => 19,
-        Cause::Rejected => 21,
-        Cause::Unreachable => 1,
-        Cause::Congestion => 34,
-        Cause::ServerFailure => 38,
-    }
-}

@@ -9,7 +9,6 @@ use std::time::Duration;
 use ifbus_call::order::{Dial, Direction, Done, Evidence, ParkReason};
 use ifbus_call::{Cause, Event, LegId, Load, Order, Refused, Said, Stage, Wait, Why};
 
-use super::cause::q850;
 use super::flight::{DROPS_MAX, ORDERS_MAX, Purpose, Running, Timer, Work};
 use super::legs::Leg;
 use super::listing::LIST_WITHIN;
@@ -17,6 +16,7 @@ use super::machine::{Asterisk, COMMANDS, Phase, WATCH};
 use super::names;
 use super::session::{is_gone, refused};
 use crate::adapter::{Output, Ticket};
+use crate::q850::q850;
 use crate::wire_format::ami::{Field, Message, Unfit};
 
 /// `Bridge` and `Redirect` take milliseconds; five seconds are an overloaded server (sheet, section 9).
@@ -218,7 +218,7 @@ impl Asterisk {
             return self.refuse(ticket, unsent("the server would take the name of this leg for a pattern"));
         }
         let (id, action) = self.action("Hangup");
-        let action = action.with("Channel", channel).with("Cause", q850(cause));
+        let action = action.with("Channel", channel).with("Cause", q850(cause)); // passed on as `Reason: Q.850`
         match self.ask(COMMANDS, id, action, Purpose::Command(ticket)) {
             Ok(()) => {
                 if let Some(known) = self.life.legs.get_mut(leg) {

@@ -420,6 +420,9 @@ impl<'a> Chaos<'a> {
                     assert!(!bytes.is_empty());
                     self.reached.chunks += 1;
                 }
+                Output::Sip(_) | Output::Persist(..) | Output::Forget(_) => {
+                    panic!("this kind has no SIP agent")
+                }
                 Output::Close(_) | Output::Warning(_) | Output::Unknown(_) => {}
             }
         }

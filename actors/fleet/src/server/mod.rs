@@ -543,6 +543,8 @@ impl Server {
             Output::Down(down) => self.down(&down, world),
             Output::Warning(warning) => self.warn(warning, now),
             Output::Unknown(frames) => self.shared.meter.unknown_frames(&self.spec.name, frames),
+            // no kind has a SIP agent yet
+            Output::Sip(_) | Output::Persist(..) | Output::Forget(_) => {}
         }
     }
 

@@ -1,0 +1,41 @@
+//! How an agent works on one server. The adapter of a kind fills it from what the operator said.
+
+use ifbus_call::{Address, address::Form};
+
+use super::command::SipEndpoint;
+
+/// The settings of an agent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AgentOptions {
+    /// Where and as whom SIP is spoken.
+    pub endpoint: SipEndpoint,
+    /// The host part of addresses that have none, and of our own.
+    pub domain: String,
+    /// Further headers of every INVITE, such as a shared secret of the server's script. Names and values without
+    /// control characters; the adapter has checked them.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl AgentOptions {
+    /// The URI that is called for an address; the address is checked, so only `#` has to be escaped in it.
+    #[must_use]
+    pub fn target(&self, address: &Address) -> String {
+        match address.form() {
+            Form::Uri => address.as_str().replace('#', "%23"),
+            Form::Extension | Form::E164 => self.uri(address.as_str()),
+        }
+    }
+
+    /// The URI of a caller.
+    #[must_use]
+    pub fn caller(&self, address: &Address) -> String {
+        self.uri(address.user())
+    }
+
+    fn uri(&self, user: &str) -> String {
+        let host = &self.domain;
+        let host =
+            if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
+        format!("sip:{}@{host}", user.replace('#', "%23"))
+    }
+}
