@@ -5,6 +5,7 @@
 //! Read [`adapter`] first: the contract that every kind keeps. Then one kind, file by file; the others look the same.
 
 pub mod adapter;
+pub mod anchor;
 pub mod asterisk;
 pub mod fuzz;
 pub mod key;

@@ -16,6 +16,7 @@ use super::command::SipCommand;
 use super::dialog::{Dialog, Progress};
 use super::event::SipEvent;
 use super::legs::Leg;
+use super::loan::Loan;
 use super::options::AgentOptions;
 use super::orders::{Running, Work};
 use crate::adapter::{LinkError, Output, Ticket, Warning};
@@ -49,6 +50,10 @@ pub struct Agent {
     pub(super) unwell: bool,
     /// Legs it has made so far.
     pub(super) legs_ever: u64,
+    /// Where media anchors reach us, `host:port`.
+    pub(super) anchor_contact: Option<String>,
+    /// Calls of media anchors that are to come, by the name they call.
+    pub(super) loans: BTreeMap<String, Loan>,
 }
 
 /// How the endpoint stands.
@@ -123,6 +128,8 @@ impl Agent {
             unwritten: BTreeMap::new(),
             unwell: false,
             legs_ever: 0,
+            anchor_contact: None,
+            loans: BTreeMap::new(),
         }
     }
 
@@ -231,10 +238,11 @@ impl Agent {
         self.timers.first()
     }
 
-    /// Every leg of ours on this server: for `Ready` and `Order::List`.
+    /// Every leg of ours on this server: for `Ready` and `Order::List`. Dialogs of media anchors are none.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
-        self.legs.iter().map(|(leg, known)| self.seen_of(*leg, known)).collect()
+        let phones = self.legs.iter().filter(|(_, known)| known.dialog.lends.is_none());
+        phones.map(|(leg, known)| self.seen_of(*leg, known)).collect()
     }
 
     /// How many legs of ours there are.

@@ -94,6 +94,22 @@ pub enum SipCommand {
         /// The answer, with 200.
         sdp: Option<String>,
     },
+    /// Take a call of a media anchor; its dialog has this name from now on.
+    Accept {
+        /// Whose dialog it becomes.
+        leg: LegId,
+        /// Which call.
+        token: u64,
+        /// The answer.
+        sdp: String,
+    },
+    /// Refuse a call.
+    Decline {
+        /// Which.
+        token: u64,
+        /// Why not.
+        code: u16,
+    },
     /// Nothing more will be said in this dialog.
     Forget(LegId),
     /// The endpoint ends; dialogs are left alone.
@@ -115,6 +131,17 @@ pub struct SipEndpoint {
     pub advertise: Option<(String, u16)>,
     /// Names and passwords, by realm.
     pub credentials: Vec<SipCredential>,
+    /// The server with media that may call us, if there is one.
+    pub anchor: Option<SipAnchor>,
+}
+
+/// A server with media that calls us for legs that are lent to it. It is spoken to directly; nobody else is heard there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SipAnchor {
+    /// Name or address of its SIP side.
+    pub host: String,
+    /// Our own address and port for it: not the one that the phones' server knows.
+    pub listen: SocketAddr,
 }
 
 /// How SIP travels.

@@ -26,6 +26,9 @@ pub struct Dialog {
     pub waits: bool,
     /// Its phone has put its partner on hold: the direction it asked for then.
     pub holds: Option<Direction>,
+    /// It is no phone's but a media anchor's, for this leg.
+    #[serde(default)]
+    pub lends: Option<LegId>,
 }
 
 /// How far a leg has come.
@@ -65,6 +68,9 @@ pub struct Wire {
     pub route: Vec<String>,
     /// Branch of the invitation that is not answered yet: what a CANCEL needs.
     pub invite: Option<String>,
+    /// A media anchor made it: it is spoken to directly, not through the server.
+    #[serde(default)]
+    pub by_anchor: bool,
 }
 
 /// Descriptions of both sides.

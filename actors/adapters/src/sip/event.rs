@@ -15,6 +15,22 @@ pub enum SipEvent {
         /// `host:port`.
         contact: String,
     },
+    /// Media anchors reach us there, `host:port`; before `Opened`.
+    AnchorOpened {
+        /// `host:port`.
+        contact: String,
+    },
+    /// A media anchor calls us. To be accepted or declined.
+    Invited {
+        /// To be given back.
+        token: u64,
+        /// User part of the Request-URI.
+        user: String,
+        /// The dialog it will be.
+        wire: Box<Wire>,
+        /// Its offer.
+        sdp: Option<String>,
+    },
     /// The endpoint could not be made, or broke.
     Closed(LinkError),
     /// A reply to an invitation that is not final.

@@ -15,6 +15,10 @@ impl Agent {
     pub(super) fn hear(&mut self, event: SipEvent) {
         match event {
             SipEvent::Opened { contact } => self.opened(&contact),
+            SipEvent::AnchorOpened { contact } => self.anchor_contact = Some(contact),
+            SipEvent::Invited { token, user, wire, sdp } => {
+                self.invited(token, &user, *wire, sdp.as_deref());
+            }
             SipEvent::Closed(why) => self.closed(why),
             SipEvent::Provisional { leg, code, media } => self.provisional(leg, code, media),
             SipEvent::Up { leg, sdp, session } => self.up(leg, &sdp, session),

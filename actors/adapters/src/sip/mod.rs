@@ -15,12 +15,13 @@ pub mod dialog;
 pub mod event;
 mod heard;
 mod legs;
+mod loan;
 pub mod options;
 mod orders;
 pub mod sdp;
 
 pub use agent::{Agent, Standing};
-pub use command::{SipCommand, SipCredential, SipEndpoint, SipInvite, SipTransport};
+pub use command::{SipAnchor, SipCommand, SipCredential, SipEndpoint, SipInvite, SipTransport};
 pub use dialog::{Dialog, Media, Progress, Wire};
 pub use event::{Ended, Reply, Session, SipEvent};
 pub use options::AgentOptions;

@@ -221,6 +221,7 @@ impl Agent {
             partner: None,
             waits: false,
             holds: None,
+            lends: None,
         };
         self.legs.insert(dial.leg, Leg::new(dialog, self.now));
         self.legs_ever += 1;
