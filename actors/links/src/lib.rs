@@ -8,6 +8,7 @@ mod http;
 pub mod network;
 mod outbox;
 pub mod simulated;
+mod sip;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use ifbus_adapters::Trust;
 use ifbus_adapters::adapter::{Endpoint, HttpRequest, LinkError, LinkId, RequestId};
 use tokio::task::{AbortHandle, spawn_local};
 
-pub use network::{Certificate, Link, Network, Pending, Report, Sink, Trusted};
+pub use network::{Certificate, Link, Network, Pending, Report, Sink, SipLeg, Trusted};
 
 use outbox::{Outbox, outbox};
 use tls::{Fleeting, Pins, Tls};
@@ -96,6 +97,10 @@ impl Network for Sockets {
             sink(Report::Http(id, reply));
         });
         Box::new(UnderWay { task: task.abort_handle() })
+    }
+
+    fn sip(&self, sink: Sink) -> Box<dyn SipLeg> {
+        sip::real(Arc::clone(&self.pins), sink)
     }
 }
 

@@ -4,6 +4,9 @@ use std::rc::Rc;
 
 use ifbus_adapters::Fingerprint;
 use ifbus_adapters::adapter::{Endpoint, HttpReply, HttpRequest, LinkError, LinkId, RequestId};
+use ifbus_adapters::sip::SipEvent;
+
+pub use crate::sip::SipLeg;
 
 /// A way to reach servers. Lives on one thread.
 pub trait Network {
@@ -13,6 +16,10 @@ pub trait Network {
 
     /// Makes a request. Exactly one [`Report::Http`] comes to `sink`, unless what is returned is dropped before.
     fn request(&self, request: RequestId, http: HttpRequest, sink: Sink) -> Box<dyn Pending>;
+
+    /// Makes the SIP side of one server. Reports are [`Report::Sip`] alone; dropping what is returned closes it without
+    /// one.
+    fn sip(&self, sink: Sink) -> Box<dyn SipLeg>;
 }
 
 /// An open or opening link.
@@ -41,6 +48,8 @@ pub enum Report {
     Closed(LinkId, LinkError),
     /// What came of a request.
     Http(RequestId, Result<HttpReply, LinkError>),
+    /// Something happened on the SIP side of a server.
+    Sip(SipEvent),
     /// A part of the body of a streamed answer; [`Report::Http`] follows the last one.
     HttpPart(RequestId, Vec<u8>),
 }

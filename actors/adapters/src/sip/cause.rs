@@ -38,7 +38,7 @@ fn of_code(reply: &Reply, rang: bool) -> Cause {
         480 => Cause::NoAnswer,
         408 if rang => Cause::NoAnswer,
         // nobody said a word, not even the server
-        408 if reply.local => Cause::ServerFailure,
+        408 | 503 if reply.local => Cause::ServerFailure,
         300..=399 | 404 | 408 | 410 | 484 | 502 | 604 => Cause::Unreachable,
         503 => Cause::Congestion,
         // Kamailio makes it of a 503 of the network

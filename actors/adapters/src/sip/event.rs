@@ -129,8 +129,10 @@ pub enum SipEvent {
 pub struct Reply {
     /// 200 to 699.
     pub code: u16,
-    /// It is our own word: nobody answered in time.
+    /// It is our own word: nobody answered in time, or there was no way to ask.
     pub local: bool,
+    /// No byte of the request left us.
+    pub unsent: bool,
     /// The words behind the number.
     pub text: String,
     /// `Reason: Q.850`, if it was there.
@@ -152,6 +154,12 @@ impl Reply {
     #[must_use]
     pub fn silence() -> Self {
         Self { code: 408, local: true, text: "no answer in time".to_owned(), ..Self::default() }
+    }
+
+    /// There was no way to ask.
+    #[must_use]
+    pub fn unsent(why: String) -> Self {
+        Self { code: 503, local: true, unsent: true, text: why, ..Self::default() }
     }
 
     /// Whether it is a 2xx.

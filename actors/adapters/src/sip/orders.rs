@@ -594,7 +594,11 @@ impl Agent {
         match dialling {
             Some(ticket) => {
                 // the server never said that it had made it, and says now that it did not
-                let evidence = if reply.local { Evidence::Unknown } else { Evidence::NotDone };
+                let evidence = match (reply.unsent, reply.local) {
+                    (true, _) => Evidence::NothingSent,
+                    (_, true) => Evidence::Unknown,
+                    _ => Evidence::NotDone,
+                };
                 self.forget(leg);
                 self.finish(ticket, Err(Refused { why: Why::Refused, cause, evidence, said: Some(said) }));
             }

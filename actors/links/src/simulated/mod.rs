@@ -7,6 +7,7 @@
 //! Not here: TLS; bytes in memory need none. What a host does. See `ifbus-doubles` for hosts.
 
 mod client;
+mod sip;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,7 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::Instant;
 
-use crate::network::{Link, Network, Pending, Report, Sink};
+use crate::network::{Link, Network, Pending, Report, Sink, SipLeg};
 use client::{Client, Said};
 
 /// A simulated machine with ports: a sans-IO server in memory. Connections are numbered by the network.
@@ -181,6 +182,10 @@ impl Network for Simulated {
             network.time_out(connection);
         });
         Box::new(Asked { open: Open { network: self.clone(), connection }, timer: timer.abort_handle() })
+    }
+
+    fn sip(&self, sink: Sink) -> Box<dyn SipLeg> {
+        sip::simulated(self, sink)
     }
 }
 
