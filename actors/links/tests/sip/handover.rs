@@ -1,0 +1,1 @@
+//! Partners change: transfers, consultations; and the process that controls a call.

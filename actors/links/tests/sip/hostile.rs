@@ -1,0 +1,1 @@
+//! Far ends that do not keep the rules.
