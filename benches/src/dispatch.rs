@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ifbus_adapters::adapter::{Endpoint, HttpRequest, LinkId, RequestId};
 use ifbus_links::simulated::Simulated;
-use ifbus_links::{Link, Network, Pending, Sink};
+use ifbus_links::{Link, Network, Pending, Sink, SipLeg};
 use memchr::memmem;
 
 use crate::figure::Figure;
@@ -43,6 +43,10 @@ impl Network for Watched {
 
     fn request(&self, request: RequestId, http: HttpRequest, sink: Sink) -> Box<dyn Pending> {
         self.0.request(request, http, sink)
+    }
+
+    fn sip(&self, sink: Sink) -> Box<dyn SipLeg> {
+        self.0.sip(sink)
     }
 }
 

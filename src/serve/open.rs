@@ -162,9 +162,11 @@ impl Opened {
             self.board.show_recording(view);
         }
         let (stored, drains) = (self.remembered.stored, self.remembered.drains);
+        let mut dialogs = self.remembered.dialogs;
         let enrolled = self.servers.into_iter().map(|spec| {
             let draining = drains.get(&spec.name).copied();
-            (spec.name.clone(), Enrolled::found(spec, stored.clone(), draining))
+            let dialogs = dialogs.remove(&spec.name).unwrap_or_default();
+            (spec.name.clone(), Enrolled::found_with(spec, stored.clone(), draining, dialogs))
         });
         let rooms = self.remembered.conferences.into_iter().map(|room| (room.id.clone(), room));
         let report = Recipient::new("frozen", |freeze: ifbus_supervision::Freeze| {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ifbus_adapters::BadSetting;
 use ifbus_adapters::adapter::Adapter;
+use ifbus_adapters::sip::Dialog;
 use ifbus_call::call::Stored;
 use ifbus_call::{CallId, ConferenceId, InstanceId, LegId, RecordingId, ServerName, Verb};
 use ifbus_links::Network;
@@ -93,6 +94,17 @@ impl Enrolled {
     #[must_use]
     pub fn found(spec: ServerSpec, stored: BTreeMap<CallId, Stored>, draining: Option<Timestamp>) -> Self {
         Self { spec, memory: Arc::new(Memory::found(stored, draining)) }
+    }
+
+    /// A server that has a SIP agent, with what was found of its dialogs, too.
+    #[must_use]
+    pub fn found_with(
+        spec: ServerSpec,
+        stored: BTreeMap<CallId, Stored>,
+        draining: Option<Timestamp>,
+        dialogs: Vec<Dialog>,
+    ) -> Self {
+        Self { spec, memory: Arc::new(Memory::found(stored, draining).with_dialogs(dialogs)) }
     }
 }
 

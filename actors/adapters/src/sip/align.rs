@@ -27,7 +27,8 @@ impl Agent {
         let before = known.ours().unwrap_or_else(Sdp::held);
         let partner = known.dialog.partner.and_then(|partner| self.legs.get(&partner));
         Some(match partner.and_then(|partner| Some((partner.theirs()?, partner.wants()))) {
-            Some((theirs, wants)) => theirs.directed(wants).grown_like(&before),
+            // a phone that holds is offered no more than it wants to take back
+            Some((theirs, wants)) => theirs.directed(wants.and(known.wants().mirrored())).grown_like(&before),
             None => before.directed(Direction::Inactive),
         })
     }

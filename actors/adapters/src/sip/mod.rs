@@ -19,6 +19,8 @@ mod loan;
 pub mod options;
 mod orders;
 pub mod sdp;
+#[cfg(test)]
+mod tests;
 
 pub use agent::{Agent, Standing};
 pub use command::{SipAnchor, SipCommand, SipCredential, SipEndpoint, SipInvite, SipTransport};

@@ -401,6 +401,7 @@ impl Agent {
                 known.dialog.partner = partner;
                 known.dialog.waits = waits;
                 known.settle = true;
+                self.write_down(leg, Vec::new());
             }
         }
     }

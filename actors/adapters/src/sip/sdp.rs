@@ -134,6 +134,9 @@ impl Sdp {
             if !well_formed || line.chars().any(|c| c.is_control() && c != '\t') {
                 return Err(BadSdp::Line);
             }
+            if line.starts_with("o=") && !streams.is_empty() {
+                return Err(BadSdp::Header);
+            }
             if line.starts_with("m=") {
                 port_of(line).ok_or(BadSdp::Line)?;
                 streams.push(Vec::new());

@@ -7,7 +7,7 @@
 //! Not here: which server a call goes to (`router`), what is true after a death of ours (`adopt.rs` reads the server's
 //! own list).
 //!
-//! Read on: `calls.rs`, `ready.rs`, `adopt.rs`, `recording.rs`, `drain.rs`, `report.rs`.
+//! Read on: `calls.rs`, `ready.rs`, `adopt.rs`, `recording.rs`, `drain.rs`, `sip.rs`, `report.rs`.
 
 mod adopt;
 mod calls;
@@ -19,6 +19,7 @@ mod inspect;
 mod ready;
 mod recording;
 mod report;
+mod sip;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -27,6 +28,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ifbus_adapters::adapter::{Adapter, Input, LinkId, Output, RequestId, Ticket, Warning};
+use ifbus_adapters::sip::Dialog;
 use ifbus_call::call::{OrderNumber, Stored};
 use ifbus_call::{Boot, CallId, Epoch, InstanceId, LegId, Load, Nanos, Order, RecordingId, Verb};
 use ifbus_links::{Network, Pending, Report};
@@ -103,6 +105,8 @@ pub struct Memory {
     stored: Mutex<BTreeMap<CallId, Stored>>,
     /// It takes no new calls.
     draining: Mutex<Option<DrainView>>,
+    /// What is written down of its SIP dialogs.
+    dialogs: Mutex<BTreeMap<LegId, Dialog>>,
 }
 
 impl Memory {
@@ -111,6 +115,13 @@ impl Memory {
     pub fn found(stored: BTreeMap<CallId, Stored>, draining: Option<Timestamp>) -> Self {
         let draining = draining.map(|since| DrainView { since, inbound: None });
         Self { stored: Mutex::new(stored), draining: Mutex::new(draining), ..Self::default() }
+    }
+
+    /// The same, with what was found of its SIP dialogs.
+    #[must_use]
+    pub fn with_dialogs(self, dialogs: Vec<Dialog>) -> Self {
+        let dialogs = dialogs.into_iter().map(|dialog| (dialog.leg, dialog)).collect();
+        Self { dialogs: Mutex::new(dialogs), ..self }
     }
 
     /// From now on nothing of this server is shown, whatever its actor has still to read.
@@ -131,6 +142,8 @@ pub struct Server {
     adapter: Box<dyn Adapter>,
     epoch: Epoch,
     links: BTreeMap<LinkId, (u64, Address<Connection>)>,
+    /// Its SIP side, where its kind has one.
+    sip: sip::Endpoint,
     /// Tells two connections of one link apart: an adapter may open a link again in the same life.
     opened: u64,
     requests: BTreeMap<RequestId, Box<dyn Pending>>,
@@ -290,6 +303,7 @@ impl Behavior for Server {
             adapter: (seed.adapter)(rand::RngExt::random(world.rng())),
             epoch: Epoch(0),
             links: BTreeMap::new(),
+            sip: None,
             opened: 0,
             requests: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -312,6 +326,7 @@ impl Behavior for Server {
             timer: None,
             stopping: false,
         };
+        server.restore_dialogs(world);
         server.start_a_life(world);
         server.drive(world);
         server
@@ -336,6 +351,7 @@ impl Behavior for Server {
             ));
             self.heard(Report::Closed(link, why), world);
         }
+        self.sip_gave_up(child, last, world);
         Escalation::Keep
     }
 }
@@ -435,7 +451,7 @@ impl On<Heard> for Server {
     type Reply = ();
 
     fn on(&mut self, heard: Heard, world: &mut World<Self>) {
-        let is_open = |serial| self.links.values().any(|(open, _)| *open == serial);
+        let is_open = |serial| self.links.values().any(|(open, _)| *open == serial) || self.is_of_sip(serial);
         // What a closed connection still has to say is about a link that may be open again.
         if heard.connection.is_none_or(is_open) {
             self.heard(heard.report, world);
@@ -483,6 +499,7 @@ impl Server {
                 self.close(link, world);
                 self.adapter.handle(Input::Closed(link, why), now);
             }
+            Report::Sip(event) => self.adapter.handle(Input::Sip(event), now),
             Report::HttpPart(request, bytes) => self.adapter.handle(Input::HttpPart(request, &bytes), now),
             Report::Http(request, reply) => {
                 self.requests.remove(&request);
@@ -543,8 +560,9 @@ impl Server {
             Output::Down(down) => self.down(&down, world),
             Output::Warning(warning) => self.warn(warning, now),
             Output::Unknown(frames) => self.shared.meter.unknown_frames(&self.spec.name, frames),
-            // no kind has a SIP agent yet
-            Output::Sip(_) | Output::Persist(..) | Output::Forget(_) => {}
+            Output::Sip(command) => self.ask_sip(command, world),
+            Output::Persist(number, dialog) => self.persist(number, *dialog, world),
+            Output::Forget(leg) => self.forget_dialog(leg),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What has to survive us: one SQLite file, one writer thread, changes written in batches.
 //!
-//! Written before the wire hears of it: the goal of a verb of several steps, a recording, the key of a request that is to
-//! be done once. Written soon after: calls, so that one
+//! Written before the wire hears of it: the goal of a verb of several steps, a recording, a SIP dialog of ours, the key of
+//! a request that is to be done once. Written soon after: calls, so that one
 //! that ends while we are dead is still closed. Not written: who is on which leg; the servers' own lists say so.
 //!
 //! WAL with `synchronous = NORMAL` survives `kill -9` without an fsync for each commit (design section 5).
@@ -18,8 +18,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ifbus_adapters::sip::Dialog;
 use ifbus_call::call::Stored;
-use ifbus_call::{CallId, ConferenceId, InstanceId, ServerName};
+use ifbus_call::{CallId, ConferenceId, InstanceId, LegId, ServerName};
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction};
 
@@ -81,6 +82,10 @@ pub enum Change {
     NoConference(ConferenceId),
     /// Since when a server takes no new calls; nothing when it takes them again.
     Drain(ServerName, Option<Timestamp>),
+    /// What is written down of a SIP leg of a server.
+    Dialog(ServerName, Box<Dialog>),
+    /// A SIP leg that is over.
+    NoDialog(LegId),
     /// A server that was added, as text of the surface that added it.
     Server(ServerName, String),
     /// A server that was removed.
@@ -144,6 +149,8 @@ pub struct Remembered {
     pub conferences: Vec<Room>,
     /// Servers that take no new calls, and since when.
     pub drains: BTreeMap<ServerName, Timestamp>,
+    /// SIP legs that were not over, by server.
+    pub dialogs: BTreeMap<ServerName, Vec<Dialog>>,
     /// Servers that were added, as they were written.
     pub servers: Vec<(ServerName, String)>,
 }

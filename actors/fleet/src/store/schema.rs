@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::{Change, Claim, Claimed, Remembered, StoreError};
 
 /// The schema this ifbus writes. A file with a greater number is refused.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// Sets the file up; a file of a newer ifbus is left alone.
 pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -30,6 +30,8 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), StoreE
              CREATE TABLE IF NOT EXISTS recordings (id TEXT PRIMARY KEY, view TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS conferences (id TEXT PRIMARY KEY, room TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS drains (server TEXT PRIMARY KEY, since TEXT NOT NULL) STRICT;
+             CREATE TABLE IF NOT EXISTS dialogs (
+                 leg TEXT PRIMARY KEY, server TEXT NOT NULL, dialog TEXT NOT NULL) STRICT, WITHOUT ROWID;
              CREATE TABLE IF NOT EXISTS servers (name TEXT PRIMARY KEY, spec TEXT NOT NULL) STRICT;
              CREATE TABLE IF NOT EXISTS keys (
                  owner TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, call TEXT NOT NULL, answer TEXT,
@@ -84,6 +86,11 @@ pub(super) fn read(connection: &Connection, path: &Path) -> Result<Remembered, S
         let since = since.parse().map_err(|error| damaged(format!("drain of {name}: {error}")))?;
         found.drains.insert(server, since);
     }
+    for (name, dialog) in pairs("SELECT server, dialog FROM dialogs ORDER BY server, leg")? {
+        let server = name.parse().map_err(|error| damaged(format!("dialog of {name}: {error}")))?;
+        let dialog = from_json(&dialog).map_err(|error| damaged(format!("dialog of {name}: {error}")))?;
+        found.dialogs.entry(server).or_default().push(dialog);
+    }
     for (name, spec) in pairs("SELECT name, spec FROM servers ORDER BY name")? {
         let name = name.parse().map_err(|error| damaged(format!("server {name}: {error}")))?;
         found.servers.push((name, spec));
@@ -127,10 +134,18 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &Change) -> rusqlite:
         Change::Drain(server, None) => {
             transaction.prepare_cached("DELETE FROM drains WHERE server = ?1")?.execute([server.as_str()])?
         }
+        Change::Dialog(server, dialog) => transaction
+            .prepare_cached("INSERT OR REPLACE INTO dialogs (leg, server, dialog) VALUES (?1, ?2, ?3)")?
+            .execute(params![dialog.leg.to_string(), server.as_str(), as_json(dialog)])?,
+        Change::NoDialog(leg) => {
+            transaction.prepare_cached("DELETE FROM dialogs WHERE leg = ?1")?.execute([leg.to_string()])?
+        }
         Change::Server(name, spec) => transaction
             .prepare_cached("INSERT OR REPLACE INTO servers (name, spec) VALUES (?1, ?2)")?
             .execute(params![name.as_str(), spec])?,
         Change::NoServer(name) => {
+            // its calls are not ours any more (`Retire`)
+            transaction.prepare_cached("DELETE FROM dialogs WHERE server = ?1")?.execute([name.as_str()])?;
             transaction.prepare_cached("DELETE FROM servers WHERE name = ?1")?.execute([name.as_str()])?
         }
         Change::Answered(key, answer) => transaction

@@ -1,12 +1,14 @@
 //! What is written comes back; what cannot be written is said.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use ifbus_adapters::sip::{Dialog, Media, Progress, Wire};
 use ifbus_call::call::{Recording, Stored};
 use ifbus_call::order::Direction;
-use ifbus_call::{CallId, Goal, InstanceId, LegId, RecordingId};
+use ifbus_call::{Address, CallId, Goal, InstanceId, LegId, RecordingId, Role, Tag};
 
 use super::{Change, Claim, Claimed, Key, Store, StoreError};
 use crate::conference::Room;
@@ -50,6 +52,21 @@ fn needed() -> Stored {
     Stored { goal: Some(Goal::Talk { a: LegId(1), b: LegId(2) }), recording: None, muted: vec![] }
 }
 
+fn dialog(leg: u128, version: u64) -> Dialog {
+    let party: Address = "1001".parse().unwrap();
+    let call = CallId::new(1, 2);
+    Dialog {
+        leg: LegId(leg),
+        tag: Tag { call, role: Role::A, party: party.clone(), from: party.clone(), to: party },
+        progress: Progress::Up,
+        wire: Wire { route: vec!["<sip:192.0.2.1;lr;did=1>".to_owned()], ..Wire::default() },
+        media: Media { version, ..Media::default() },
+        partner: None,
+        waits: false,
+        holds: None,
+    }
+}
+
 fn written(store: &Store, change: Change) -> bool {
     let (sender, receiver) = mpsc::channel();
     store.write(change, Box::new(move |well| sender.send(well).unwrap()));
@@ -75,6 +92,11 @@ fn what_was_written_is_there_after_a_restart() {
         store.note(Change::Server("pbx1".parse().unwrap(), "{}".into()));
         store.note(Change::Conference(room.clone()));
         store.note(Change::Drain("pbx1".parse().unwrap(), Some(NOON)));
+        for leg in [1, 2] {
+            store.note(Change::Dialog("proxy1".parse().unwrap(), Box::new(dialog(leg, 1))));
+            store.note(Change::Dialog("proxy1".parse().unwrap(), Box::new(dialog(leg, 9))));
+        }
+        store.note(Change::NoDialog(LegId(2)));
         assert!(written(&store, Change::Stored(id, stored.clone())));
     }
     let (_store, _thread, instance, found) =
@@ -83,6 +105,7 @@ fn what_was_written_is_there_after_a_restart() {
     assert_eq!(found.calls, [view(id)]);
     assert_eq!(found.stored.get(&id), Some(&stored));
     assert_eq!(found.servers.len(), 1);
+    assert_eq!(found.dialogs, BTreeMap::from([("proxy1".parse().unwrap(), vec![dialog(1, 9)])]));
     assert_eq!((found.conferences, found.drains.len()), (vec![room], 1));
 }
 

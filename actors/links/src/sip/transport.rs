@@ -209,7 +209,7 @@ async fn listen(
     let layer = &endpoint.inner.transport_layer;
     match settings.transport {
         SipTransport::Udp => {
-            let socket = UdpSocket::bind(settings.listen).await.map_err(|error| link_error(&error))?;
+            let socket = patiently(|| UdpSocket::bind(settings.listen)).await?;
             let bound = socket.local_addr().map_err(|error| link_error(&error))?;
             let socket = Arc::new(Guarded::new(socket, allowed));
             let made = UdpConnection::from_socket(socket, None, Some(stop.child_token())).await;
@@ -217,7 +217,7 @@ async fn listen(
             Ok(bound)
         }
         SipTransport::Tcp => {
-            let socket = TcpListener::bind(settings.listen).await.map_err(|error| link_error(&error))?;
+            let socket = patiently(|| TcpListener::bind(settings.listen)).await?;
             let bound = socket.local_addr().map_err(|error| link_error(&error))?;
             let (inner, stop) = (Arc::clone(&endpoint.inner), stop.clone());
             tokio::spawn(async move {
@@ -228,6 +228,20 @@ async fn listen(
         }
         // what the server has to say comes on the connection we made
         SipTransport::Tls(_) => Ok(settings.listen),
+    }
+}
+
+/// Binds as soon as the address is free: the reader of an endpoint that was just closed may still hold it.
+async fn patiently<T, F: Future<Output = std::io::Result<T>>>(bind: impl Fn() -> F) -> Result<T, LinkError> {
+    let mut tries = 0;
+    loop {
+        match bind().await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && tries < 50 => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            bound => return bound.map_err(|error| link_error(&error)),
+        }
     }
 }
 

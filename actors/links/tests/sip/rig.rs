@@ -11,8 +11,8 @@ use ifbus_adapters::adapter::{Output, Secret, Ticket, Warning};
 use ifbus_adapters::sip::{
     Agent, AgentOptions, Dialog, SipCommand, SipCredential, SipEndpoint, SipTransport, Standing,
 };
-use ifbus_call::order::{Dial, Done, Outcome};
 use ifbus_call::order::ParkReason;
+use ifbus_call::order::{Dial, Done, Outcome};
 use ifbus_call::{CallId, Cause, Event, InstanceId, LegId, Nanos, Order, Role, Seen, Tag, Wait};
 use ifbus_doubles::phone::shell::SipServer;
 use ifbus_doubles::phone::{Phones, Tone};
