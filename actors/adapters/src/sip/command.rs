@@ -140,6 +140,8 @@ pub struct SipEndpoint {
 pub struct SipAnchor {
     /// Name or address of its SIP side.
     pub host: String,
+    /// Its port.
+    pub port: u16,
     /// Our own address and port for it: not the one that the phones' server knows.
     pub listen: SocketAddr,
 }

@@ -64,6 +64,7 @@ fn dialog(leg: u128, version: u64) -> Dialog {
         partner: None,
         waits: false,
         holds: None,
+        lends: None,
     }
 }
 

@@ -29,6 +29,9 @@ impl Shared {
         if request.method == Method::Options && text.first("to").and_then(tag).is_none() {
             return self.say(&mut transaction, 200, Vec::new(), None).await;
         }
+        if self.0.is_anchors && request.method == Method::Invite && text.first("to").and_then(tag).is_none() {
+            return self.invited(&mut transaction, &request, &text).await;
+        }
         let Some(leg) = self.leg_of(&text) else {
             return self.say(&mut transaction, 481, Vec::new(), None).await;
         };
@@ -117,7 +120,13 @@ impl Shared {
         self.acknowledged(leg, transaction, code, wanted).await;
     }
 
-    async fn acknowledged(&self, leg: LegId, transaction: &mut Transaction, code: u16, wanted: bool) {
+    pub(super) async fn acknowledged(
+        &self,
+        leg: LegId,
+        transaction: &mut Transaction,
+        code: u16,
+        wanted: bool,
+    ) {
         while let Some(message) = transaction.receive().await {
             let SipMessage::Request(request) = message else { continue };
             if request.method == Method::Ack {
@@ -145,7 +154,7 @@ impl Shared {
         }
     }
 
-    async fn say(
+    pub(super) async fn say(
         &self,
         transaction: &mut Transaction,
         code: u16,

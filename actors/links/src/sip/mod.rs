@@ -9,6 +9,7 @@
 //!
 //! Read on: `stack.rs`, then `transport.rs` for what stands in front of the crate.
 
+mod anchor;
 mod answer;
 mod digest;
 mod inside;

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::{AbortHandle, spawn_local};
 
 use super::SipLeg;
+use super::anchor::{self, Said};
 use super::transport::{Orphan, Wires};
 use crate::network::{Report, Sink};
 use crate::tls::Pins;
@@ -56,6 +57,8 @@ pub(super) struct Inner {
     pub(super) wires: Wires,
     pub(super) sink: Sink,
     pub(super) dialogs: RefCell<Dialogs>,
+    /// It is the one that media anchors call.
+    pub(super) is_anchors: bool,
 }
 
 impl Drop for Inner {
@@ -73,6 +76,8 @@ pub(super) struct Dialogs {
     pub(super) inviting: BTreeMap<LegId, Rc<Notify>>,
     /// Offers of phones that wait for our answer.
     pub(super) offers: BTreeMap<u64, oneshot::Sender<(u16, Option<String>)>>,
+    /// Calls of anchors that wait for our answer.
+    pub(super) calls: BTreeMap<u64, oneshot::Sender<Said>>,
     pub(super) tokens: u64,
     /// Invitations of an earlier life that were taken back.
     pub(super) canceled: BTreeSet<LegId>,
@@ -80,6 +85,31 @@ pub(super) struct Dialogs {
 
 /// Ends the tasks of an endpoint when the one that holds it ends.
 struct Tasks(Shared);
+
+/// The endpoint of the server, and the one that its media anchor calls.
+struct Open {
+    server: Tasks,
+    anchor: Option<Tasks>,
+}
+
+impl Open {
+    /// To whichever endpoint it is about.
+    fn carry_out(&self, command: SipCommand) {
+        let anchor = self.anchor.as_ref().filter(|anchor| match &command {
+            SipCommand::Accept { .. } | SipCommand::Decline { .. } => true,
+            SipCommand::Restore(_, wire) => wire.by_anchor,
+            SipCommand::Reinvite { leg, .. }
+            | SipCommand::Info { leg, .. }
+            | SipCommand::Options { leg: Some(leg), .. }
+            | SipCommand::Refer { leg, .. }
+            | SipCommand::Bye { leg, .. }
+            | SipCommand::Answer { leg, .. }
+            | SipCommand::Forget(leg) => anchor.0.wire(*leg).is_some(),
+            _ => false,
+        });
+        anchor.unwrap_or(&self.server).0.carry_out(command);
+    }
+}
 
 impl Drop for Tasks {
     fn drop(&mut self) {
@@ -89,7 +119,7 @@ impl Drop for Tasks {
 
 async fn run(mut mail: UnboundedReceiver<SipCommand>, pins: Arc<dyn Pins>, sink: Sink) {
     let (mut settings, mut restored) = (None, BTreeMap::new());
-    let mut open: Option<Tasks> = None;
+    let mut open: Option<Open> = None;
     while let Some(command) = mail.recv().await {
         match (command, &open) {
             (SipCommand::Open(endpoint), _) => {
@@ -103,19 +133,45 @@ async fn run(mut mail: UnboundedReceiver<SipCommand>, pins: Arc<dyn Pins>, sink:
             // before anything can arrive for them (W7)
             (SipCommand::Bind, None) => {
                 let Some(settings) = settings.clone() else { continue };
-                let dialogs = std::mem::take(&mut restored);
-                match bind(settings, dialogs, Arc::clone(&pins), Rc::clone(&sink)).await {
+                let (theirs, dialogs) = std::mem::take(&mut restored)
+                    .into_iter()
+                    .partition(|(_, wire): &(_, Wire)| wire.by_anchor);
+                let anchor = bind_anchor(&settings, theirs, &pins, &sink).await;
+                match bind(settings, dialogs, Arc::clone(&pins), Rc::clone(&sink), false).await {
                     Ok(shared) => {
                         let contact = shared.0.wires.contact.clone();
-                        open = Some(Tasks(shared));
+                        open = Some(Open { server: Tasks(shared), anchor });
                         sink(Report::Sip(SipEvent::Opened { contact }));
                     }
                     Err(why) => sink(Report::Sip(SipEvent::Closed(why))),
                 }
             }
             (SipCommand::Close, _) => open = None,
-            (command, Some(tasks)) => tasks.0.carry_out(command),
+            (command, Some(open)) => open.carry_out(command),
             (_, None) => {}
+        }
+    }
+}
+
+/// The endpoint that media anchors call, if there is one to be: without it calls go on, and what needs media is refused.
+async fn bind_anchor(
+    settings: &SipEndpoint,
+    restored: BTreeMap<LegId, Wire>,
+    pins: &Arc<dyn Pins>,
+    sink: &Sink,
+) -> Option<Tasks> {
+    let settings = anchor::endpoint(settings, settings.anchor.as_ref()?);
+    let listen = settings.listen;
+    match bind(settings, restored, Arc::clone(pins), Rc::clone(sink), true).await {
+        Ok(shared) => {
+            let contact = shared.0.wires.contact.clone();
+            sink(Report::Sip(SipEvent::AnchorOpened { contact }));
+            Some(Tasks(shared))
+        }
+        Err(why) => {
+            let text = format!("media anchors cannot call us at {listen}: {why}");
+            sink(Report::Sip(SipEvent::Trouble { code: "anchor_listen", text }));
+            None
         }
     }
 }
@@ -125,6 +181,7 @@ async fn bind(
     restored: BTreeMap<LegId, Wire>,
     pins: Arc<dyn Pins>,
     sink: Sink,
+    is_anchors: bool,
 ) -> Result<Shared, LinkError> {
     let (orphans, mut orphaned) = unbounded_channel::<Orphan>();
     let mut dialogs = Dialogs::default();
@@ -132,8 +189,8 @@ async fn bind(
         dialogs.by_call_id.insert(wire.call_id.clone(), leg);
         dialogs.known.insert(leg, wire);
     }
-    let (wires, mut incoming) = Wires::bind(&settings, pins, orphans).await?;
-    let shared = Shared(Rc::new(Inner { settings, wires, sink, dialogs: RefCell::new(dialogs) }));
+    let (wires, mut incoming) = Wires::bind(&settings, pins, orphans, is_anchors).await?;
+    let shared = Shared(Rc::new(Inner { settings, wires, sink, dialogs: RefCell::new(dialogs), is_anchors }));
     let hears = shared.clone();
     shared.spawn(async move {
         loop {
@@ -188,6 +245,8 @@ impl Shared {
                     let _ = waiting.send((code, sdp));
                 }
             }
+            SipCommand::Accept { leg, token, sdp } => self.decided(token, Ok((leg, sdp))),
+            SipCommand::Decline { token, code } => self.decided(token, Err(code)),
             SipCommand::Forget(leg) => self.forget(leg),
             SipCommand::Restore(leg, wire) => self.learn(leg, |known| *known = *wire),
             SipCommand::Open(_) | SipCommand::Bind | SipCommand::Close => {}

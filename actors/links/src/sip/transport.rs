@@ -67,6 +67,7 @@ impl Wires {
         settings: &SipEndpoint,
         pins: Arc<dyn Pins>,
         orphans: UnboundedSender<Orphan>,
+        is_anchors: bool,
     ) -> Result<(Self, TransactionReceiver), LinkError> {
         let peers = resolve(&settings.host, settings.port).await?;
         let peer = *peers
@@ -89,7 +90,8 @@ impl Wires {
             async move { allowed }
         });
         let connected = Arc::new(Mutex::new(None));
-        let gate = Gate { endpoint: OnceLock::new(), orphans, connected: Arc::clone(&connected) };
+        let connected_too = Arc::clone(&connected);
+        let gate = Gate { endpoint: OnceLock::new(), orphans, connected: connected_too, is_anchors };
         let gate = Arc::new(gate);
         let endpoint = EndpointBuilder::new()
             .with_user_agent("ifbus")
@@ -291,6 +293,8 @@ struct Gate {
     endpoint: OnceLock<Weak<EndpointInner>>,
     orphans: UnboundedSender<Orphan>,
     connected: Arc<Mutex<Option<SipAddr>>>,
+    /// Calls are let through.
+    is_anchors: bool,
 }
 
 struct Gated(Arc<Gate>);
@@ -322,7 +326,11 @@ impl TransportEventInspector for Gated {
                 None
             }
             // nobody calls us: what would begin a dialog, and a CANCEL of one, is not answered (W3)
-            TransportEvent::Incoming(SipMessage::Request(request), _, _) if is_uninvited(request) => None,
+            TransportEvent::Incoming(SipMessage::Request(request), _, _)
+                if is_uninvited(request) && !(self.0.is_anchors && request.method == Method::Invite) =>
+            {
+                None
+            }
             TransportEvent::Closed(connection) => {
                 let mut connected = locked(&self.0.connected);
                 if connected.as_ref() == Some(connection.get_addr()) {

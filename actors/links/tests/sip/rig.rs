@@ -81,6 +81,7 @@ impl Lab {
                     user: "lab".to_owned(),
                     password: Secret::new("labpass"),
                 }],
+                anchor: None,
             },
             domain: self.server.ip().to_string(),
             headers: Vec::new(),

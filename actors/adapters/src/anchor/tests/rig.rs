@@ -264,6 +264,7 @@ impl Rig {
                 credentials: Vec::new(),
                 anchor: Some(SipAnchor {
                     host: "10.0.0.2".to_owned(),
+                    port: 5060,
                     listen: "10.0.0.9:5071".parse().unwrap(),
                 }),
             },

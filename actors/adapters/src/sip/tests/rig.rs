@@ -36,6 +36,7 @@ pub(super) fn options() -> AgentOptions {
             listen: "192.0.2.2:5070".parse().unwrap(),
             advertise: None,
             credentials: Vec::new(),
+            anchor: None,
         },
         domain: "example.org".to_owned(),
         headers: Vec::new(),
