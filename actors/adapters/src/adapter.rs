@@ -226,6 +226,8 @@ pub struct HttpRequest {
     pub basic: Option<(String, Secret)>,
     /// A token that the server gave us, for Bearer authentication instead.
     pub bearer: Option<Secret>,
+    /// A header that shows who we are in another way: its name and its value.
+    pub header: Option<(String, Secret)>,
     /// Body and its type.
     pub body: Option<(&'static str, Vec<u8>)>,
     /// The deadline of the whole exchange.

@@ -11,6 +11,7 @@ use crate::asterisk::{KEYS, Options};
 use crate::wire_format::ami::{Action, Decoder, Frame, Message};
 use crate::wire_format::ari::Event;
 use crate::wire_format::sip_options::Question;
+use crate::wire_format::{jsonrpc, netstring};
 
 pub use session::asterisk_session;
 
@@ -57,6 +58,44 @@ fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
 pub fn ari(data: &[u8]) {
     if let Ok(event) = Event::parse(data) {
         assert!(data.len() >= event.kind.len());
+    }
+}
+
+/// Netstrings: no bytes panic, a split changes nothing, nothing is delivered after an error.
+///
+/// # Panics
+/// A promise is broken.
+pub fn netstring(data: &[u8]) {
+    let Some((cut, bytes)) = data.split_first() else { return };
+    let whole = strings([bytes]);
+    let (head, tail) = bytes.split_at(usize::from(*cut).min(bytes.len()));
+    assert_eq!(whole, strings([head, tail]), "a split changed the strings");
+    assert_eq!(whole, strings(bytes.chunks(1)), "single bytes changed the strings");
+}
+
+fn strings<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Result<Vec<u8>, netstring::Broken>> {
+    let mut decoder = netstring::Decoder::default();
+    let mut found: Vec<Result<Vec<u8>, netstring::Broken>> = Vec::new();
+    for piece in pieces {
+        decoder.push(piece);
+        while let Some(next) = decoder.next() {
+            assert!(found.last().is_none_or(Result::is_ok), "a string after an error");
+            found.push(next.map(<[u8]>::to_vec));
+        }
+    }
+    found
+}
+
+/// JSON-RPC: no answer panics, and none is believed that has not our id.
+///
+/// # Panics
+/// A promise is broken.
+pub fn jsonrpc(data: &[u8]) {
+    let Some((status, body)) = data.split_first() else { return };
+    let status = 200 + u16::from(*status) * 2;
+    let result = jsonrpc::reply::<serde_json::Value>(status, body, 77);
+    if result.is_ok() {
+        assert!(body.windows(2).any(|digits| digits == b"77"), "an answer without our id");
     }
 }
 

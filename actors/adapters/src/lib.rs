@@ -7,6 +7,7 @@
 pub mod adapter;
 pub mod anchor;
 pub mod asterisk;
+mod digest;
 pub mod fuzz;
 pub mod key;
 mod q850;

@@ -149,6 +149,9 @@ impl Client {
         if let Some(token) = &http.bearer {
             request = request.bearer_auth(token.expose());
         }
+        if let Some((name, value)) = &http.header {
+            request = request.insert_header((name.as_str(), value.expose()));
+        }
         let sent = match http.body {
             Some((kind, body)) => request.content_type(kind).send_body(body),
             None => request.send(),

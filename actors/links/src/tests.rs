@@ -237,6 +237,7 @@ pub(crate) fn request(port: u16, reply_max: usize) -> HttpRequest {
         path: "/ari/x?y=1".into(),
         basic: Some(("u".into(), Secret::new("p"))),
         bearer: None,
+        header: None,
         body: Some(("application/json", b"{}".to_vec())),
         within: GUARD,
         reply_max,

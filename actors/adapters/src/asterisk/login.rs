@@ -242,6 +242,7 @@ impl Asterisk {
             path,
             basic: Some((ari.user.clone(), ari.secret.clone())),
             bearer: None,
+            header: None,
             body: body.map(|body| ("application/json", body)),
             within: Duration::from_secs(2),
             reply_max: 64 * 1024,

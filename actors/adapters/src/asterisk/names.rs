@@ -6,11 +6,11 @@
 
 use std::fmt;
 
-use ifbus_call::{
-    Address, Boot, CallId, ConferenceId, InstanceId, LegId, RecordingId, Role, ServerName, Tag,
-};
+use ifbus_call::{Address, CallId, ConferenceId, InstanceId, LegId, RecordingId, Role, Tag};
 
 use super::legs::Room;
+
+pub(super) use crate::digest::{digest, foreign};
 
 /// The channel variable that holds call, role and party.
 pub(super) const CALL: &str = "IFBUS_CALL";
@@ -57,25 +57,6 @@ fn from_digits(instance: InstanceId, native: &[u8]) -> Option<LegId> {
     };
     let is_ours = native[10] == b'.' && number(&native[..10]) == Some(u128::from(short(instance)));
     number(&native[11..]).filter(|_| is_ours).map(LegId)
-}
-
-/// The name of a channel that is not ours.
-pub(super) fn foreign(server: &ServerName, boot: &Boot, native: &[u8]) -> LegId {
-    let parts = [server.as_str().as_bytes(), boot.0.as_bytes(), native];
-    LegId(parts.iter().fold(BASIS, |hash, part| fold(fold(hash, part), &[0])))
-}
-
-/// A short name for a text that is only ever compared, such as a bridge id.
-pub(super) fn digest(text: &[u8]) -> u128 {
-    fold(BASIS, text)
-}
-
-// FNV-1a with 128 bits: stable over versions of this program, which the standard hasher is not
-const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-
-fn fold(hash: u128, bytes: &[u8]) -> u128 {
-    bytes.iter().fold(hash, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME))
 }
 
 /// Lower-case digits only: what we write is what must come back.

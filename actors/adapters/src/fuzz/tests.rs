@@ -78,6 +78,28 @@ fn stream_messages_of_any_kind_are_survived() {
 }
 
 #[test]
+fn netstrings_of_any_kind_are_survived() {
+    let from = vec![b"\x055:hello,0:,12:{\"event\":1},,".to_vec()];
+    drive(20_000, |seeded| {
+        netstring(&seeded.bytes(200));
+        netstring(&seeded.bent(&from));
+    });
+}
+
+#[test]
+fn json_rpc_answers_of_any_kind_are_survived() {
+    let from = vec![
+        b"\x00{\"jsonrpc\":\"2.0\",\"result\":[{\"h_entry\":1,\"state\":4}],\"id\":77}".to_vec(),
+        b"\x7f{\"jsonrpc\":\"2.0\",\"error\":{\"code\":404,\"message\":\"Dialog not found\"},\"id\":77}"
+            .to_vec(),
+    ];
+    drive(20_000, |seeded| {
+        jsonrpc(&seeded.bytes(200));
+        jsonrpc(&seeded.bent(&from));
+    });
+}
+
+#[test]
 fn datagrams_of_any_kind_are_survived() {
     let from = vec![Question { id: 0x5eed_5eed_5eed_5eed_5eed_5eed_5eed_5eed }.datagram("h", 5060)];
     drive(20_000, |seeded| {
