@@ -3,6 +3,7 @@
 //! They run on stable Rust from the tests of this crate (`IFBUS_FUZZ_RUNS=100000000` for the long form) and from
 //! `fuzz/` under cargo-fuzz. How: docs/fuzzing.md. What is promised: `crate::adapter`.
 
+mod kamailio;
 mod session;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use crate::wire_format::ari::Event;
 use crate::wire_format::sip_options::Question;
 use crate::wire_format::{jsonrpc, netstring};
 
+pub use kamailio::kamailio_session;
 pub use session::asterisk_session;
 
 /// AMI: no bytes panic, a split changes nothing, nothing is delivered after an error.

@@ -9,6 +9,7 @@ pub mod anchor;
 pub mod asterisk;
 mod digest;
 pub mod fuzz;
+pub mod kamailio;
 pub mod key;
 mod q850;
 mod random;
@@ -21,5 +22,6 @@ pub mod wire_format;
 
 pub use adapter::{Adapter, Input, Output};
 pub use asterisk::Asterisk;
+pub use kamailio::Kamailio;
 pub use settings::{BadSetting, Settings, check};
 pub use trust::{Fingerprint, Trust};

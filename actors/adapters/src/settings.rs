@@ -6,6 +6,7 @@ use ifbus_call::{InstanceId, Kind, ServerName};
 
 use crate::adapter::{Adapter, Secret};
 use crate::asterisk::{self, Asterisk};
+use crate::kamailio::{self, Kamailio};
 use crate::key::{BadOptions, Key};
 
 /// Host, port, and the `--auth` and `--set` pairs of one server. Each kind checks its own keys.
@@ -55,6 +56,11 @@ pub fn check(
             let server = server.clone();
             Ok(Box::new(move |seed| Box::new(Asterisk::new(options.clone(), instance, server.clone(), seed))))
         }
+        Kind::Kamailio => {
+            let options = kamailio::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let server = server.clone();
+            Ok(Box::new(move |seed| Box::new(Kamailio::new(options.clone(), instance, server.clone(), seed))))
+        }
     }
 }
 
@@ -65,6 +71,8 @@ pub fn port_of(kind: Kind, settings: &Settings) -> u16 {
     settings.port.unwrap_or(match kind {
         Kind::Asterisk if is_tls => 5039,
         Kind::Asterisk => 5038,
+        Kind::Kamailio if is_tls => 8443,
+        Kind::Kamailio => 8080,
     })
 }
 
@@ -73,6 +81,7 @@ pub fn port_of(kind: Kind, settings: &Settings) -> u16 {
 pub const fn keys(kind: Kind) -> &'static [Key] {
     match kind {
         Kind::Asterisk => asterisk::KEYS,
+        Kind::Kamailio => kamailio::KEYS,
     }
 }
 

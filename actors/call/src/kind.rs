@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// Asterisk 16 and newer, by AMI and ARI.
     Asterisk,
+    /// Kamailio 5.6 and newer, by JSON-RPC, evapi and SIP.
+    Kamailio,
 }
 
 /// A kind nobody knows.
@@ -20,13 +22,14 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::Asterisk];
+    pub const ALL: [Self; 2] = [Self::Asterisk, Self::Kamailio];
 
     /// The word used on every surface.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Asterisk => "asterisk",
+            Self::Kamailio => "kamailio",
         }
     }
 

@@ -136,6 +136,24 @@ fn every_ticket_is_answered_once_whatever_the_server_does() {
 }
 
 #[test]
+fn every_ticket_is_answered_once_whatever_a_kamailio_does() {
+    drive(20_000, |seeded| kamailio_session(&seeded.bytes(300)));
+}
+
+#[test]
+fn the_sessions_of_a_kamailio_reach_what_they_are_to_test() {
+    let (mut ready, mut done, mut refused, mut down) = (0, 0, 0, 0);
+    for seed in 0..1000 {
+        let reached = kamailio::run(&Seeded(seed).bytes(300));
+        ready += reached.ready;
+        done += reached.done;
+        refused += reached.refused;
+        down += reached.down;
+    }
+    assert!(ready > 500 && done > 500 && refused > 500 && down > 500, "{ready} {done} {refused} {down}");
+}
+
+#[test]
 fn the_sessions_reach_what_they_are_to_test() {
     let (mut ready, mut proven, mut refused, mut events) = (0, 0, 0, 0);
     let (mut entered, mut chunks) = (0, 0);
