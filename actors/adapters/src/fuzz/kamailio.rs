@@ -167,7 +167,7 @@ impl<'a> Chaos<'a> {
             "system.listMethods" => r#"["dlg.list","dlg.terminate_dlg","tm.cancel","htable.seti"]"#,
             "core.uptime" => r#"{"up_since":"x"}"#,
             "dlg.list" => r#"[{"call-id":"x@y","state":4,"caller":{"tag":"f"},"callee":{"tag":"t"}}]"#,
-            "dlg.dlg_list" if self.byte() % 2 == 0 => "{}",
+            "dlg.dlg_list" if self.byte().is_multiple_of(2) => "{}",
             "dlg.dlg_list" => r#"{"call-id":"x@y","state":2,"caller":{"tag":"f","cseq":"1"}}"#,
             "dlg.stats_active" => r#"{"all":1}"#,
             _ => "{}",

@@ -105,7 +105,7 @@ impl Kamailio {
                 self.ask(Method::Cancel, &[call_id, Param::Text(cseq)], purpose)
             }
             Stage::Up | Stage::Over => {
-                let tags = [call_id, Param::Text(listed.from_tag()), Param::Text(listed.to_tag())];
+                let tags = [call_id, Param::Text(listed.caller_tag()), Param::Text(listed.callee_tag())];
                 self.ask(Method::Terminate, &tags, purpose)
             }
         }

@@ -60,7 +60,7 @@ impl Kamailio {
                 self.end_orphan(leg, listed);
                 continue;
             }
-            let from_tag = listed.from_tag().to_owned();
+            let from_tag = listed.caller_tag().to_owned();
             self.life.foreign.insert(leg, Foreign { call_id: listed.call_id.clone(), from_tag });
             seen.push(self.foreign_seen(leg, listed));
         }
@@ -90,7 +90,7 @@ impl Kamailio {
     }
 
     fn foreign_leg(&self, listed: &Listed) -> LegId {
-        let native = format!("{}\n{}", listed.call_id, listed.from_tag());
+        let native = format!("{}\n{}", listed.call_id, listed.caller_tag());
         digest::foreign(&self.server, &Boot(String::new()), native.as_bytes())
     }
 

@@ -51,11 +51,11 @@ impl Listed {
         })
     }
 
-    pub(super) fn from_tag(&self) -> &str {
+    pub(super) fn caller_tag(&self) -> &str {
         self.caller.tag.as_deref().unwrap_or_default()
     }
 
-    pub(super) fn to_tag(&self) -> &str {
+    pub(super) fn callee_tag(&self) -> &str {
         self.callee.tag.as_deref().unwrap_or_default()
     }
 }
