@@ -42,6 +42,7 @@ impl Files {
             path: format!("{}{file}", self.path),
             basic: Some((self.user.clone(), self.secret.clone())),
             bearer: None,
+            header: None,
             body: None,
             within: Duration::from_secs(5),
             reply_max: 64 * 1024,

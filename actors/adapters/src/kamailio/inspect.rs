@@ -15,7 +15,7 @@ use super::machine::{Events, Kamailio};
 use super::rpc::{Answer, Method, Trouble};
 use super::shapes::{Anything, Cell};
 use crate::adapter::Ticket;
-use crate::options::Tls;
+use crate::key::Tls;
 use crate::wire_format::jsonrpc::{Failure, Param};
 
 /// What is there, by the module that brings it, and what is missing without it.

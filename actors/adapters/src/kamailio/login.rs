@@ -10,7 +10,7 @@ use super::machine::{Events, Kamailio, Phase};
 use super::rpc::{ASK_WITHIN, Answer, Method, Trouble};
 use super::shapes::Uptime;
 use crate::adapter::{DownReason, LinkError, Output, Ready};
-use crate::options::Tls;
+use crate::key::Tls;
 use crate::wire_format::jsonrpc::Failure;
 
 /// A life of the server's that never changes: calls of ours are between us and the phones, and go on when the proxy

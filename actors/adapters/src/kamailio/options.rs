@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use ifbus_call::Kind;
 
 use crate::adapter::Secret;
-use crate::options::{
+use crate::key::{
     BadOptions, Key, Tls, host, is_loopback, is_of_host, key, known, name, port, required, sip, text, tls,
 };
 
@@ -117,7 +117,7 @@ impl Options {
     pub fn new(given: &BTreeMap<String, String>) -> Result<Self, BadOptions> {
         known(Kind::Kamailio, KEYS, given)?;
         let host = host(given)?;
-        let tls = tls(given)?;
+        let tls = tls(given, "tls", Tls::Off)?;
         let rpc_port = if tls == Tls::Off { 8080 } else { 8443 };
         let events = port(given, "events_port", 8448, 0)?;
         Ok(Self {

@@ -193,6 +193,7 @@ impl Kamailio {
             port: self.options.port,
             path: self.options.path.clone(),
             basic,
+            bearer: None,
             header,
             body: Some(("application/json", body)),
             within,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::kamailio::options::{KEYS, Login, Options};
-use crate::options::BadOptions;
+use crate::key::BadOptions;
 
 fn given(pairs: &[(&str, &str)]) -> Result<Options, BadOptions> {
     let mut given = BTreeMap::from([("host".to_owned(), "127.0.0.1".to_owned())]);
