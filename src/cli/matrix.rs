@@ -50,7 +50,9 @@ pub fn table(matrix: &MatrixBody) -> Table {
         let hows = verb.cells.values().map(|cell| {
             let colour = match cell.how {
                 matrix::How::Native => Colour::Green,
-                matrix::How::Setup | matrix::How::NotYet => Colour::Yellow,
+                matrix::How::Setup | matrix::How::Agent | matrix::How::Anchor | matrix::How::NotYet => {
+                    Colour::Yellow
+                }
             };
             Cell::coloured(cell.how.as_str(), Some(colour))
         });

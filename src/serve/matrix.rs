@@ -27,6 +27,10 @@ pub enum How {
     Native,
     /// By the server's own interface, once the named prerequisite is there.
     Setup,
+    /// By our own SIP agent, through the server.
+    Agent,
+    /// A proxy has no media: once a media anchor lends it.
+    Anchor,
     /// Not in this build.
     NotYet,
 }
@@ -38,6 +42,8 @@ impl How {
         match self {
             Self::Native => "native",
             Self::Setup => "setup",
+            Self::Agent => "agent",
+            Self::Anchor => "anchor",
             Self::NotYet => "not yet",
         }
     }
@@ -46,6 +52,8 @@ impl How {
         match self {
             Self::Native => "the server's own interface, with what `ifbus setup KIND` prints",
             Self::Setup => "native, and needs the prerequisite that is named beside it",
+            Self::Agent => "our own SIP agent, through the server",
+            Self::Anchor => "needs a media anchor, which this build cannot lend yet",
             Self::NotYet => "not in this build",
         }
     }
@@ -134,6 +142,29 @@ pub const VERBS: [&str; 20] = [
 fn cell(verb: &str, kind: Kind) -> Cell {
     match kind {
         Kind::Asterisk => asterisk(verb),
+        Kind::Kamailio => kamailio(verb),
+    }
+}
+
+/// Sheet kamailio, sections 2 to 6.
+fn kamailio(verb: &str) -> Cell {
+    match verb {
+        "connect" | "health" | "load" | "list" => (How::Native, None),
+        "events" => (
+            How::Native,
+            Some("evapi and the printed routes; without them the server is asked again and again"),
+        ),
+        "originate" | "cancel" | "hold" | "resume" | "blind-transfer" | "attended-transfer" => {
+            (How::Agent, Some("the proxy lets calls of our address, or of `sip_user`, through"))
+        }
+        "hangup" => (How::Agent, Some("calls of others natively, by module `dialog`")),
+        "dtmf" => (How::Agent, Some("phones that take INFO; tones need a media anchor")),
+        "adopt" => (How::Agent, Some("`sip_listen` stays the same")),
+        "mute" | "conference" | "conference-control" | "record" | "fetch-recording" => {
+            (How::Anchor, Some("a media anchor"))
+        }
+        "drain" => (How::Native, Some("the htable that the printed routes ask")),
+        other => unreachable!("{other} is no verb"),
     }
 }
 
@@ -175,7 +206,8 @@ pub fn body(kinds: &[Kind]) -> MatrixBody {
     };
     let verbs: Vec<VerbBody> = VERBS.iter().map(verb).collect();
     let used = |how: How| verbs.iter().any(|verb| verb.cells.values().any(|cell| cell.how == how));
-    let legend = [How::Native, How::Setup, How::NotYet].into_iter().filter(|how| used(*how));
+    let legend =
+        [How::Native, How::Setup, How::Agent, How::Anchor, How::NotYet].into_iter().filter(|how| used(*how));
     let legend = legend.map(|how| (how.as_str().to_owned(), how.meaning().to_owned())).collect();
     MatrixBody {
         object: "matrix".to_owned(),

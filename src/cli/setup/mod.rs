@@ -58,6 +58,20 @@ const ASTERISK: [Part; 4] = [
         reload: "dialplan reload",
     },
 ];
+const KAMAILIO: [Part; 2] = [
+    Part {
+        word: "modules",
+        file: "ifbus-modules.cfg",
+        text: include_str!("kamailio/ifbus-modules.cfg"),
+        reload: "kamailio -c, then restart",
+    },
+    Part {
+        word: "routes",
+        file: "ifbus-routes.cfg",
+        text: include_str!("kamailio/ifbus-routes.cfg"),
+        reload: "kamailio -c, then restart",
+    },
+];
 /// What stands for the server's name in the texts.
 const NAME: &str = "NAME";
 /// Lines that `ifbus test` cannot see, with the reason: they have to be taken as they are printed. Every other line is
@@ -119,11 +133,12 @@ fn print(screen: &Screen, kind: Kind, chosen: &[&Part], known: &Known) -> Result
         return screen.line(&json!({ "object": "setup", "kind": kind, "files": files }).to_string());
     }
     for part in chosen {
-        screen.line(&format!("; ===== {} =====", part.file))?;
+        screen.line(&format!("{} ===== {} =====", comment(kind), part.file))?;
         screen.line(filled(part, known).trim_end())?;
         screen.line("")?;
     }
-    let reloads: Vec<&str> = chosen.iter().map(|part| part.reload).collect();
+    let mut reloads: Vec<&str> = chosen.iter().map(|part| part.reload).collect();
+    reloads.dedup();
     let more = parts(kind).len() - chosen.len();
     if more > 0 {
         screen.note(&format!("{} of {} files, all: --all", chosen.len(), parts(kind).len()));
@@ -137,7 +152,11 @@ fn print(screen: &Screen, kind: Kind, chosen: &[&Part], known: &Known) -> Result
     }
     screen.note(&format!("nothing was changed on {name}. apply there: {}", reloads.join(", ")));
     let host = known.host.as_deref().unwrap_or("HOST");
-    screen.note(&format!("then here: ifbus add sip {name} {kind} --host {} --auth user=ifbus,secret=prompt     check: ifbus test sip {name}", clean(host)));
+    screen.note(&format!(
+        "then here: ifbus add sip {name} {kind} --host {} --auth {}     check: ifbus test sip {name}",
+        clean(host),
+        auth(kind)
+    ));
     Ok(())
 }
 
@@ -172,9 +191,26 @@ fn of_file(kind: Kind, file: &Path) -> Result<String, Failure> {
     }
 }
 
+/// How a line is begun that the server does not read.
+const fn comment(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Asterisk => ";",
+        Kind::Kamailio => "#",
+    }
+}
+
+/// What is shown at login, as it is given to `add`.
+const fn auth(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Asterisk => "user=ifbus,secret=prompt",
+        Kind::Kamailio => "secret=prompt",
+    }
+}
+
 const fn parts(kind: Kind) -> &'static [Part] {
     match kind {
         Kind::Asterisk => &ASTERISK,
+        Kind::Kamailio => &KAMAILIO,
     }
 }
 
