@@ -1,9 +1,8 @@
-//! JSON-RPC 2.0 over HTTP as Kamailio speaks it: one request in one body, errors as HTTP status too.
+//! JSON-RPC 2.0 as Kamailio and OpenSIPS speak it: one request in one message, errors as HTTP status too, or not.
 //!
 //! Strict on what goes out, because Kamailio tells `1` from `"1"`, answers a batch with an empty result and a broken
-//! request with nothing at all (sheet kamailio, section 1). Not here: HTTP itself, and what a result means.
-
-use std::fmt::Write as _;
+//! request with nothing at all (sheet kamailio, section 1), and OpenSIPS takes only the exact names that a command has
+//! (sheet opensips, section 2.2). Not here: what carries the messages, and what a result means.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -11,17 +10,21 @@ use serde::de::DeserializeOwned;
 /// The longest text of a parameter: a Call-ID, a URI or a tag, each of which fits into a SIP header line.
 pub const TEXT_MAX: usize = 1024;
 
+/// The code of JSON-RPC for a method that is not there.
+const NO_METHOD: i64 = -32601;
+
 /// The longest part of an error message that is kept.
 const MESSAGE_MAX: usize = 200;
 
-/// One parameter. Members of an object are taken by their order, not their names (sheet, section 1), so there are
-/// none.
+/// One parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Param<'a> {
     /// A number; never in quotes.
     Number(i64),
     /// A text; always in quotes, also if it looks like a number.
     Text(&'a str),
+    /// A list of texts.
+    Texts(&'a [&'a str]),
 }
 
 /// Why a request is not sent.
@@ -61,29 +64,49 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether the server has no such method: a module is not loaded. Told by the text alone, as everything is 500.
+    /// Whether the server has no such method: a module is not loaded. Kamailio tells it by the text alone, as everything
+    /// is 500 there.
     #[must_use]
     pub fn is_no_method(&self) -> bool {
-        matches!(self, Self::Error { message, .. } if message == "Method Not Found")
+        matches!(self, Self::Error { code, message } if *code == NO_METHOD || message == "Method Not Found")
     }
 }
 
-/// A request. The id is a number always: without one the answer could not be told from another.
+/// A request, its parameters known by their order: Kamailio takes members of an object so, too (sheet, section 1). The
+/// id is a number always: without one the answer could not be told from another.
 ///
 /// # Errors
 /// A parameter that must not reach the wire.
 pub fn request(method: &str, params: &[Param<'_>], id: u64) -> Result<Vec<u8>, Unfit> {
-    let mut text = format!("{{\"jsonrpc\":\"2.0\",\"method\":{}", quoted(method)?);
-    for (place, param) in params.iter().enumerate() {
-        text.push_str(if place == 0 { ",\"params\":[" } else { "," });
-        match param {
-            Param::Number(number) => write!(text, "{number}").expect("a string takes everything"),
-            Param::Text(value) => text.push_str(&quoted(value)?),
+    let values: Vec<String> = params.iter().map(value).collect::<Result<_, _>>()?;
+    whole(method, (!values.is_empty()).then(|| format!("[{}]", values.join(","))), id)
+}
+
+/// A request, its parameters known by their names: some commands of OpenSIPS take no others.
+///
+/// # Errors
+/// A parameter that must not reach the wire.
+pub fn request_by_name(method: &str, params: &[(&str, Param<'_>)], id: u64) -> Result<Vec<u8>, Unfit> {
+    let member = |(name, param): &(&str, Param<'_>)| Ok(format!("{}:{}", quoted(name)?, value(param)?));
+    let members: Vec<String> = params.iter().map(member).collect::<Result<_, _>>()?;
+    whole(method, (!members.is_empty()).then(|| format!("{{{}}}", members.join(","))), id)
+}
+
+fn whole(method: &str, params: Option<String>, id: u64) -> Result<Vec<u8>, Unfit> {
+    let params = params.map(|params| format!(",\"params\":{params}")).unwrap_or_default();
+    let method = quoted(method)?;
+    Ok(format!("{{\"jsonrpc\":\"2.0\",\"method\":{method}{params},\"id\":{id}}}").into_bytes())
+}
+
+fn value(param: &Param<'_>) -> Result<String, Unfit> {
+    Ok(match param {
+        Param::Number(number) => number.to_string(),
+        Param::Text(text) => quoted(text)?,
+        Param::Texts(texts) => {
+            let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect::<Result<_, _>>()?;
+            format!("[{}]", texts.join(","))
         }
-    }
-    let end = if params.is_empty() { "" } else { "]" };
-    write!(text, "{end},\"id\":{id}}}").expect("a string takes everything");
-    Ok(text.into_bytes())
+    })
 }
 
 fn quoted(text: &str) -> Result<String, Unfit> {
@@ -140,6 +163,27 @@ pub fn reply<T: DeserializeOwned>(status: u16, body: &[u8], id: u64) -> Result<T
         (None, Some(result)) => Ok(result),
         (None, None) => Err(Failure::NotUnderstood("neither result nor error".to_owned())),
     }
+}
+
+/// Which question a message answers, where several are on their way and nothing else tells.
+#[must_use]
+pub fn answers(body: &[u8]) -> Option<u64> {
+    serde_json::from_slice::<Envelope<serde::de::IgnoredAny>>(body).ok()?.id
+}
+
+/// Something that nobody asked for: what it is called, and what it says.
+///
+/// # Errors
+/// No notification, or one of another form.
+pub fn notice<T: DeserializeOwned>(body: &[u8]) -> Result<(String, T), Failure> {
+    #[derive(Deserialize)]
+    struct Notice<T> {
+        method: String,
+        params: T,
+    }
+    let notice: Notice<T> =
+        serde_json::from_slice(body).map_err(|e| Failure::NotUnderstood(cut(&e.to_string())))?;
+    Ok((cut(&notice.method), notice.params))
 }
 
 fn cut(text: &str) -> String {

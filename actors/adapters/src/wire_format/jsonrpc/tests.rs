@@ -72,6 +72,39 @@ fn what_a_server_says_is_cut_and_made_harmless() {
     assert!(message.len() <= MESSAGE_MAX && !message.chars().any(char::is_control));
 }
 
+#[test]
+fn names_and_lists_are_said_as_opensips_takes_them() {
+    let said = |sent: Result<Vec<u8>, Unfit>| String::from_utf8(sent.expect("it is fit")).expect("text");
+    assert_eq!(
+        said(request_by_name("dlg_list", &[("index", Param::Number(0)), ("counter", Param::Number(100))], 7)),
+        r#"{"jsonrpc":"2.0","method":"dlg_list","params":{"index":0,"counter":100},"id":7}"#
+    );
+    assert_eq!(
+        said(request("get_statistics", &[Param::Texts(&["active_dialogs", "a\"b"])], 8)),
+        r#"{"jsonrpc":"2.0","method":"get_statistics","params":[["active_dialogs","a\"b"]],"id":8}"#
+    );
+    assert_eq!(request_by_name("m", &[("n", Param::Texts(&["a\r\nb"]))], 1), Err(Unfit::Control));
+}
+
+#[test]
+fn a_method_that_is_not_there_is_known_on_both() {
+    let body = br#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"Method not found"},"id":1}"#;
+    assert!(reply::<Value>(200, body, 1).is_err_and(|failure| failure.is_no_method()));
+}
+
+#[test]
+fn a_notification_is_told_from_an_answer() {
+    let event =
+        br#"{"jsonrpc":"2.0","method":"E_DLG_STATE_CHANGED","params":{"callid":"a@b","new_state":5}}"#;
+    let (name, params) = notice::<Value>(event).expect("a notification");
+    assert_eq!((name.as_str(), &params["callid"]), ("E_DLG_STATE_CHANGED", &Value::from("a@b")));
+    assert_eq!(answers(event), None);
+    let answer = br#"{"jsonrpc":"2.0","result":"OK","id":27}"#;
+    assert!(notice::<Value>(answer).is_err());
+    assert_eq!(answers(answer), Some(27));
+    assert_eq!(answers(b"500 Internal error"), None);
+}
+
 proptest! {
     #[test]
     fn what_is_sent_is_read_back(text in "[^\\p{Cc}]{0,100}", number: i64, id: u64) {
