@@ -7,6 +7,7 @@
 //! older epoch is believed; any split of a byte stream gives the same outputs; no input makes it panic.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ifbus_call::{Boot, Epoch, Event, Interface, LegId, Nanos, Order, Outcome, Seen};
@@ -193,6 +194,13 @@ pub enum Endpoint {
         host: String,
         /// Port.
         port: u16,
+    },
+    /// A UDP socket of ours: each message is a datagram of that host, from whichever of its ports. Nothing is sent.
+    Listen {
+        /// Our own address and port.
+        at: SocketAddr,
+        /// Name or address of the only host that is heard.
+        from: String,
     },
     /// A WebSocket: each message is a whole text or binary frame; pings are answered by the link.
     WebSocket {

@@ -71,6 +71,7 @@ impl Network for Sockets {
                     Err(why) => why,
                 },
                 Endpoint::Udp { host, port } => udp::run(id, &host, port, mail, &sink).await,
+                Endpoint::Listen { at, from } => udp::listen(id, at, &from, &sink).await,
                 Endpoint::WebSocket { host, port, path, basic, message_max, tls } => {
                     match secured(&tls, &host, port) {
                         Ok(tls) => {

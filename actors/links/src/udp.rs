@@ -1,4 +1,6 @@
-//! A UDP socket that talks to one peer. Each message is a datagram.
+//! A UDP socket that talks to one peer, or only listens to one host. Each message is a datagram.
+
+use std::net::{IpAddr, SocketAddr};
 
 use ifbus_adapters::adapter::{LinkError, LinkId};
 use tokio::net::{UdpSocket, lookup_host};
@@ -43,4 +45,30 @@ async fn connect(host: &str, port: u16) -> Result<UdpSocket, LinkError> {
     let socket = UdpSocket::bind(any).await.map_err(|error| link_error(&error))?;
     socket.connect(peer).await.map_err(|error| link_error(&error))?;
     Ok(socket)
+}
+
+/// Hears one host, to the end of the socket, and says why it ended. The mail is dropped: nothing is sent.
+pub(crate) async fn listen(id: LinkId, at: SocketAddr, from: &str, sink: &Sink) -> LinkError {
+    let (socket, heard) = match bind(at, from).await {
+        Ok(bound) => bound,
+        Err(why) => return why,
+    };
+    sink(Report::Opened(id));
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    loop {
+        match socket.recv_from(&mut buffer).await {
+            Ok((count, peer)) if heard.contains(&peer.ip()) => {
+                sink(Report::Bytes(id, buffer[..count].to_vec()));
+            }
+            Ok((_, peer)) => tracing::debug!(%peer, "a datagram of a stranger was dropped"),
+            Err(error) => return link_error(&error),
+        }
+    }
+}
+
+async fn bind(at: SocketAddr, from: &str) -> Result<(UdpSocket, Vec<IpAddr>), LinkError> {
+    let addresses = lookup_host((from, 0)).await.map_err(|error| link_error(&error))?;
+    let heard = addresses.map(|address| address.ip()).collect();
+    let socket = UdpSocket::bind(at).await.map_err(|error| link_error(&error))?;
+    Ok((socket, heard))
 }

@@ -164,6 +164,8 @@ impl Network for Simulated {
         let (host, port, client) = match endpoint {
             Endpoint::Tcp { host, port, .. } => (host, port, Client::stream(link)),
             Endpoint::Udp { host, port } => (host, port, Client::datagrams(link)),
+            // hosts here send to nobody who has not asked
+            Endpoint::Listen { from, .. } => (from, 0, Client::datagrams(link)),
             Endpoint::WebSocket { host, port, path, basic, message_max, .. } => {
                 let client = Client::websocket(link, &host, &path, basic.as_ref(), message_max);
                 (host, port, client)
