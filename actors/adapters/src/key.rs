@@ -105,6 +105,9 @@ pub enum BadOptions {
     /// A path with characters that would mean something to the server.
     #[error("`{0}` is an absolute path of letters, digits, and any of - _ . /")]
     Path(&'static str),
+    /// No address of ours that a server could send to.
+    #[error("`events` is an address and port of ours, such as 127.0.0.1:8449, or off, not `{0}`")]
+    Events(String),
     /// Neither `host:port` nor `off`.
     #[error("`sip` is host:port or off, not `{0}`")]
     Sip(String),

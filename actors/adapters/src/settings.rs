@@ -8,6 +8,7 @@ use crate::adapter::{Adapter, Secret};
 use crate::asterisk::{self, Asterisk};
 use crate::kamailio::{self, Kamailio};
 use crate::key::{BadOptions, Key};
+use crate::opensips::{self, OpenSips};
 
 /// Host, port, and the `--auth` and `--set` pairs of one server. Each kind checks its own keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -61,6 +62,11 @@ pub fn check(
             let server = server.clone();
             Ok(Box::new(move |seed| Box::new(Kamailio::new(options.clone(), instance, server.clone(), seed))))
         }
+        Kind::OpenSips => {
+            let options = opensips::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let server = server.clone();
+            Ok(Box::new(move |seed| Box::new(OpenSips::new(options.clone(), instance, server.clone(), seed))))
+        }
     }
 }
 
@@ -73,6 +79,8 @@ pub fn port_of(kind: Kind, settings: &Settings) -> u16 {
         Kind::Asterisk => 5038,
         Kind::Kamailio if is_tls => 8443,
         Kind::Kamailio => 8080,
+        Kind::OpenSips if settings.set.get("mi").is_some_and(|mi| mi == "udp") => 8889,
+        Kind::OpenSips => 8888,
     })
 }
 
@@ -82,6 +90,7 @@ pub const fn keys(kind: Kind) -> &'static [Key] {
     match kind {
         Kind::Asterisk => asterisk::KEYS,
         Kind::Kamailio => kamailio::KEYS,
+        Kind::OpenSips => opensips::KEYS,
     }
 }
 
@@ -108,6 +117,7 @@ fn setting(bad: &BadOptions) -> BadSetting {
         BadOptions::Missing(key) | BadOptions::Text(key) | BadOptions::Name(key) => (*key).to_owned(),
         BadOptions::Sound(key) | BadOptions::Path(key) => (*key).to_owned(),
         BadOptions::Fetch(_) => "fetch".to_owned(),
+        BadOptions::Events(_) => "events".to_owned(),
         BadOptions::Port { key, .. } | BadOptions::Template { key, .. } => (*key).to_owned(),
         BadOptions::UnknownKey { key, .. } => key.clone(),
         BadOptions::Host => "host".to_owned(),

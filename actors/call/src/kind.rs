@@ -13,6 +13,8 @@ pub enum Kind {
     Asterisk,
     /// Kamailio 5.6 and newer, by JSON-RPC, evapi and SIP.
     Kamailio,
+    /// OpenSIPS 3.4 and newer, by its management interface and SIP.
+    OpenSips,
 }
 
 /// A kind nobody knows.
@@ -22,7 +24,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Asterisk, Self::Kamailio];
+    pub const ALL: [Self; 3] = [Self::Asterisk, Self::Kamailio, Self::OpenSips];
 
     /// The word used on every surface.
     #[must_use]
@@ -30,6 +32,7 @@ impl Kind {
         match self {
             Self::Asterisk => "asterisk",
             Self::Kamailio => "kamailio",
+            Self::OpenSips => "opensips",
         }
     }
 
