@@ -88,7 +88,7 @@ impl Kamailio {
 
     /// The server says that a dialog is over: whoever waits for that looks.
     fn perhaps_over(&mut self, call_id: &str) {
-        self.doubt_call(call_id);
+        self.calls.doubt(call_id, self.now);
         let waits = |work: &Work| matches!(work, Work::End(ending) if ending.waits_for(call_id));
         let tickets: Vec<_> =
             self.life.orders.iter().filter(|(_, work)| waits(work)).map(|(ticket, _)| *ticket).collect();

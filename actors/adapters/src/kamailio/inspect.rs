@@ -62,7 +62,7 @@ impl Kamailio {
         self.ask(Method::Get, &params, Purpose::Inspect(ticket, Check::Drain))
             .expect("a checked name is fit");
         self.ask_plain(Method::Active, Purpose::Inspect(ticket, Check::Dialogs));
-        self.ask_sip_for(ticket);
+        self.calls.ask_sip(ticket, self.now);
     }
 
     /// What needs no question.

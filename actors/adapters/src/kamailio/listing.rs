@@ -38,7 +38,7 @@ impl Kamailio {
         if self.has(Method::List.name()) {
             self.ask_plain(Method::List, Purpose::List(Some(ticket)));
         } else {
-            let seen = self.calls_seen();
+            let seen = self.calls.agent().seen();
             self.finish(ticket, Ok(Done::Listed(seen)));
         }
     }
@@ -48,15 +48,15 @@ impl Kamailio {
             Ok(listed) => listed,
             Err(trouble) => return self.not_listed(ticket, &trouble),
         };
-        let ours: BTreeSet<String> = self.calls_seen().into_iter().map(|seen| seen.native).collect();
+        let ours: BTreeSet<String> = self.calls.agent().seen().into_iter().map(|seen| seen.native).collect();
         let live = listed.iter().filter(|listed| !matches!(listed.stage(), None | Some(Stage::Over)));
         let live: Vec<&Listed> = live.collect();
         let first = self.phase == Phase::Rising;
         self.life.foreign.clear();
-        let mut seen = self.calls_seen();
+        let mut seen = self.calls.agent().seen();
         for listed in live.iter().filter(|listed| !ours.contains(&listed.call_id)) {
             let leg = self.foreign_leg(listed);
-            if first && self.is_of_ours(&listed.call_id) {
+            if first && self.calls.agent().is_of_this_instance(&listed.call_id) {
                 self.end_orphan(leg, listed);
                 continue;
             }
@@ -66,7 +66,7 @@ impl Kamailio {
         }
         let known: BTreeSet<&str> = live.iter().map(|listed| listed.call_id.as_str()).collect();
         for call_id in ours.iter().filter(|call_id| !known.contains(call_id.as_str())) {
-            self.doubt_call(call_id);
+            self.calls.doubt(call_id, self.now);
         }
         match ticket {
             Some(ticket) => self.finish(ticket, Ok(Done::Listed(seen))),

@@ -4,13 +4,13 @@
 
 use ifbus_call::{Boot, Interface, Seen};
 
-use super::calls::Side;
 use super::flight::Purpose;
 use super::machine::{Events, Kamailio, Phase};
 use super::rpc::{ASK_WITHIN, Answer, Method, Trouble};
 use super::shapes::Uptime;
 use crate::adapter::{DownReason, LinkError, Output, Ready};
 use crate::key::Tls;
+use crate::proxied::Side;
 use crate::wire_format::jsonrpc::Failure;
 
 /// A life of the server's that never changes: calls of ours are between us and the phones, and go on when the proxy
@@ -21,7 +21,7 @@ impl Kamailio {
     /// Opens everything that is needed to be ready.
     pub(super) fn rise(&mut self) {
         self.ask_plain(Method::Version, Purpose::Version);
-        self.calls_started();
+        self.calls.start(self.now);
     }
 
     pub(super) fn version_told(&mut self, answer: &Answer) {
@@ -92,7 +92,7 @@ impl Kamailio {
         if self.phase != Phase::Rising || !known || !settled || life.listing {
             return;
         }
-        match self.calls_side() {
+        match self.calls.side() {
             Side::Opening => {}
             Side::Failed(error) => self.down(Interface::Sip, DownReason::Unreachable(error)),
             Side::Open | Side::Off => {
@@ -100,7 +100,7 @@ impl Kamailio {
                 if self.has(Method::List.name()) {
                     self.ask_plain(Method::List, Purpose::List(None));
                 } else {
-                    let seen = self.calls_seen();
+                    let seen = self.calls.agent().seen();
                     self.ready(seen);
                 }
             }

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ifbus_call::{Epoch, InstanceId, Interface, LegId, Nanos, Outcome, Refused, ServerName, Why};
 
-use super::calls::Calls;
 use super::flight::{Purpose, Timer, Work};
 use super::listing::Foreign;
 use super::options::Options;
 use super::rpc::{Answer, Questions};
 use crate::adapter::{Adapter, Down, DownReason, Input, LinkError, LinkId, Output, Ticket, Warning};
+use crate::proxied::Calls;
 use crate::timers::Timers;
 use crate::wire_format::netstring::Decoder;
 
@@ -79,7 +79,7 @@ impl Kamailio {
     #[must_use]
     pub fn new(options: Options, instance: InstanceId, server: ServerName, seed: u64) -> Self {
         Self {
-            calls: Calls::new(&options, instance, seed),
+            calls: Calls::new(options.sip.as_ref(), instance, seed),
             options,
             server,
             now: Nanos::ZERO,
@@ -160,7 +160,8 @@ impl Kamailio {
             };
             self.out.push_back(Output::Answer(ticket, Err(refused)));
         }
-        self.calls_released();
+        self.calls.agent_mut().release_orders(self.now);
+        self.forward_calls();
         if self.life.events != Events::Off {
             self.out.push_back(Output::Close(self.link()));
         }
@@ -170,7 +171,8 @@ impl Kamailio {
 
     fn stop(&mut self) {
         self.down(Interface::Management, DownReason::Stopped);
-        self.calls_stopped();
+        self.calls.agent_mut().stop(self.now);
+        self.forward_calls();
     }
 
     fn is_current(&self, link: LinkId) -> bool {
@@ -188,7 +190,7 @@ impl Kamailio {
                 Timer::Order(ticket) => self.order_late(ticket),
             }
         }
-        self.calls_tick();
+        self.calls.agent_mut().tick(self.now);
     }
 }
 
@@ -204,9 +206,9 @@ impl Adapter for Kamailio {
             Input::Http(id, result) if self.phase != Phase::Off && id.epoch == self.epoch => {
                 self.answered(id.number, result);
             }
-            Input::Restored(dialogs) => self.calls_restored(dialogs),
-            Input::Sip(event) => self.sip_event(event),
-            Input::Persisted(number, well) => self.persisted(number, well),
+            Input::Restored(dialogs) => self.calls.agent_mut().restore(dialogs),
+            Input::Sip(event) => self.calls.agent_mut().sip_event(event, self.now),
+            Input::Persisted(number, well) => self.calls.agent_mut().persisted(number, well, self.now),
             Input::Order(ticket, order) => self.order(ticket, order),
             Input::Tick => self.tick(),
             Input::Start(_)
@@ -224,6 +226,6 @@ impl Adapter for Kamailio {
     }
 
     fn deadline(&self) -> Option<Nanos> {
-        self.life.timers.first().into_iter().chain(self.calls_deadline()).min()
+        self.life.timers.first().into_iter().chain(self.calls.agent().deadline()).min()
     }
 }

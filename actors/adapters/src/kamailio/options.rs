@@ -3,14 +3,12 @@
 //! One table, [`KEYS`], is the source for the command line, the configuration file and the documentation.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use ifbus_call::Kind;
 
 use crate::adapter::Secret;
-use crate::key::{
-    BadOptions, Key, Tls, host, is_loopback, is_of_host, key, known, name, port, required, sip, text, tls,
-};
+use crate::key::{BadOptions, Key, Tls, host, is_loopback, key, known, name, port, required, text, tls};
+use crate::proxied::{self, Sip};
 
 /// Every setting of a Kamailio.
 pub const KEYS: &[Key] = &[
@@ -38,23 +36,13 @@ pub const KEYS: &[Key] = &[
         "what `ifbus setup kamailio` prints",
     ),
     key("table", "htable with the key `drain`", "ifbus", "what `ifbus setup kamailio` prints"),
-    key(
-        "sip",
-        "where calls are placed: host:port, or off",
-        "the host, port 5060",
-        "without it calls are listed and ended, none is made",
-    ),
-    key("sip_transport", "how SIP travels: udp or tcp", "udp", "every proxy has it"),
-    key(
-        "sip_listen",
-        "our own address and port for SIP",
-        "127.0.0.1:0 for a server on this machine, else required",
-        "phones come back to it after a restart of ours, so it must stay the same",
-    ),
-    key("sip_advertise", "what phones are told of it instead, host:port", "", "behind NAT it is another one"),
-    key("sip_user", "user for SIP digest authentication", "", "the usual other way is to trust our address"),
-    key("sip_secret", "its password", "", "never a default password").hidden(),
-    key("domain", "host part of addresses that have none", "the host", "the proxy's own domain"),
+    proxied::SIP,
+    proxied::TRANSPORT,
+    proxied::LISTEN,
+    proxied::ADVERTISE,
+    proxied::USER,
+    proxied::SECRET,
+    proxied::DOMAIN,
 ];
 
 /// The settings of one Kamailio, checked.
@@ -89,25 +77,6 @@ pub enum Login {
     Header(String, Secret),
 }
 
-/// Where and as whom calls are placed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sip {
-    /// Name or address of the proxy.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// One connection instead of datagrams.
-    pub tcp: bool,
-    /// Our own address and port.
-    pub listen: SocketAddr,
-    /// What phones are told instead.
-    pub advertise: Option<(String, u16)>,
-    /// User and password for digest authentication.
-    pub user: Option<(String, Secret)>,
-    /// Host part of addresses that have none.
-    pub domain: String,
-}
-
 impl Options {
     /// Checks settings given as name and value; [`KEYS`] names them.
     ///
@@ -127,7 +96,7 @@ impl Options {
             login: login(given)?,
             events: (events > 0).then_some(events),
             table: name(given, "table", "ifbus")?,
-            sip: sip_side(given, &host)?,
+            sip: Sip::new(given, &host)?,
             host,
         })
     }
@@ -162,57 +131,5 @@ fn login(given: &BTreeMap<String, String>) -> Result<Login, BadOptions> {
         (Some(secret), None, None) => {
             Ok(Login::Header("Authorization".to_owned(), Secret::new(format!("Bearer {secret}"))))
         }
-    }
-}
-
-fn sip_side(given: &BTreeMap<String, String>, server: &str) -> Result<Option<Sip>, BadOptions> {
-    let Some((host, port)) = sip(given, server)? else { return Ok(None) };
-    let tcp = match given.get("sip_transport").map_or("udp", String::as_str) {
-        "udp" => false,
-        "tcp" => true,
-        _ => return Err(BadOptions::Text("sip_transport")),
-    };
-    let user = given.contains_key("sip_user").then(|| name(given, "sip_user", "")).transpose()?;
-    let user = match user {
-        Some(user) => Some((user, Secret::new(required(given, "sip_secret")?))),
-        None => None,
-    };
-    let domain = text(given, "domain", server)?;
-    if !domain.bytes().all(is_of_host) {
-        return Err(BadOptions::Text("domain"));
-    }
-    Ok(Some(Sip {
-        listen: listen(given, &host)?,
-        host,
-        port,
-        tcp,
-        advertise: advertise(given)?,
-        user,
-        domain,
-    }))
-}
-
-/// On this machine every port will do; elsewhere nobody can guess which of our addresses phones reach.
-fn listen(given: &BTreeMap<String, String>, host: &str) -> Result<SocketAddr, BadOptions> {
-    match given.get("sip_listen") {
-        Some(value) => value.parse().map_err(|_| BadOptions::Text("sip_listen")),
-        None if host == "localhost"
-            || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()) =>
-        {
-            Ok(SocketAddr::from(([127, 0, 0, 1], 0)))
-        }
-        None => Err(BadOptions::Missing("sip_listen")),
-    }
-}
-
-fn advertise(given: &BTreeMap<String, String>) -> Result<Option<(String, u16)>, BadOptions> {
-    let Some(value) = given.get("sip_advertise") else { return Ok(None) };
-    let bad = BadOptions::Text("sip_advertise");
-    let Some((host, port)) = value.rsplit_once(':') else { return Err(bad) };
-    match port.parse::<u16>() {
-        Ok(port @ 1..) if !host.is_empty() && host.len() <= 100 && host.bytes().all(is_of_host) => {
-            Ok(Some((host.to_owned(), port)))
-        }
-        _ => Err(bad),
     }
 }
