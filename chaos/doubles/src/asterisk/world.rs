@@ -10,6 +10,7 @@ use super::happening::{AmiEvent, AriEvent, Happening};
 use super::options::{Contact, Endpoint, Options};
 use super::profile::Profile;
 use super::recording::{Recorder, Stored};
+use crate::calendar;
 use crate::phone::{Act, Plan};
 use crate::random::Random;
 
@@ -34,16 +35,8 @@ impl Clock {
     /// Date and time of day, both in the server's zone (UTC).
     pub(super) fn date_time(self, now: Duration) -> (String, String) {
         let seconds = self.wall + now.as_secs();
-        let (days, rest) = ((seconds / 86400) as i64, seconds % 86400);
-        // Days since 1970 to a civil date (the well-known era arithmetic, 0000-03-01 based).
-        let z = days + 719_468;
-        let era = z.div_euclid(146_097);
-        let doe = z.rem_euclid(146_097);
-        let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-        let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-        let mp = (5 * doy + 2) / 153;
-        let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-        let year = yoe + era * 400 + i64::from(month <= 2);
+        let (year, month, day) = calendar::date(seconds);
+        let rest = seconds % 86400;
         let time = format!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
         (format!("{year:04}-{month:02}-{day:02}"), time)
     }

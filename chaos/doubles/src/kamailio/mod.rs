@@ -28,7 +28,7 @@ pub use server::{Bind, KamailioServer};
 
 use crate::double::{self, Double, Link, Mortal, Reachable};
 use crate::faults::{Faults, HttpState};
-use crate::proxy::{Proxy, Rules};
+use crate::proxy::{Proxy, Rules, Stranger};
 use crate::wire::Wire;
 
 /// Which port a connection came to.
@@ -72,8 +72,8 @@ pub struct Kamailio {
     standing_still: bool,
     /// Requests of HTTP.
     asked: u64,
-    /// Calls that it was asked to make between phones.
-    foreign: u32,
+    /// Who calls that nobody knows.
+    stranger: Stranger,
 }
 
 impl Kamailio {
@@ -102,7 +102,7 @@ impl Kamailio {
             dying: false,
             standing_still: false,
             asked: 0,
-            foreign: 0,
+            stranger: Stranger::default(),
             options,
         }
     }
@@ -305,37 +305,15 @@ impl Mortal for Kamailio {
 }
 
 impl Reachable for Kamailio {
-    /// An INVITE as a phone would send it; nobody hears its answer, which repeats until it is acknowledged.
     fn foreign_call(&mut self, from: &str, to: &str, now: Duration) -> String {
-        self.foreign += 1;
-        let call_id = format!("foreign-{}@phones", self.foreign);
-        let caller = SocketAddr::from(([127, 0, 0, 1], 9));
-        let invite = invite(from, to, &call_id, self.proxy.rules.address, caller);
+        let (call_id, caller, invite) = self.stranger.invite(from, to, self.proxy.rules.address);
         self.handle(Input::Datagram(Door::Sip, caller, invite), now);
         call_id
     }
 
     fn hostile_call(&mut self, raw_caller: &str, now: Duration) -> bool {
         let refused = self.proxy.drained;
-        let escaped: String = raw_caller
-            .bytes()
-            .map(|byte| match byte {
-                b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
-                other => format!("%{other:02x}"),
-            })
-            .collect();
-        self.foreign_call(&escaped, "604", now);
+        self.foreign_call(&Stranger::escaped(raw_caller), "604", now);
         self.proxy.drained == refused
     }
-}
-
-fn invite(from: &str, to: &str, call_id: &str, at: SocketAddr, caller: SocketAddr) -> Vec<u8> {
-    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40002 RTP/AVP 0\r\n";
-    format!(
-        "INVITE sip:{to}@{at} SIP/2.0\r\nVia: SIP/2.0/UDP {caller};branch=z9hG4bK{call_id};rport\r\nMax-Forwards: 70\r\n\
-         From: <sip:{from}@{at}>;tag=f\r\nTo: <sip:{to}@{at}>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\n\
-         Contact: <sip:{from}@{caller}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
-        sdp.len()
-    )
-    .into_bytes()
 }

@@ -153,7 +153,7 @@ impl Proxy {
         }
         let is_invite = request.method() == "INVITE";
         if is_invite {
-            let trying = Message::reply(&request, 100, "trying -- your call is important to us", "");
+            let trying = Message::reply(&request, 100, self.rules.trying, "");
             self.send(from, &trying);
         }
         self.pass(request, from, sent, to, key);
@@ -326,7 +326,7 @@ impl Proxy {
         let Some(transaction) = self.transactions.get_mut(branch).filter(|known| !known.over) else { return };
         let (key, from) = (transaction.dialog, transaction.from);
         // seen: a 503 of somebody behind it says nothing about the proxy
-        let made_up = code == 503;
+        let made_up = code == 503 && self.rules.hides_503;
         if made_up {
             reply.set_status(500, "Service Unavailable");
         }

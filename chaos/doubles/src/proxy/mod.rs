@@ -12,6 +12,7 @@ mod inbound;
 mod message;
 mod outbound;
 mod rules;
+mod stranger;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use dialog::{Dialog, State};
 pub use rules::Rules;
+pub(crate) use stranger::Stranger;
 
 use crate::random::Random;
 use transaction::Transaction;

@@ -31,6 +31,10 @@ pub struct Rules {
     pub session_expires: Option<u32>,
     /// A 180 leaves after the 200 that followed it, as two workers do it now and then.
     pub swaps: bool,
+    /// What it says at once to an INVITE.
+    pub trying: &'static str,
+    /// A 503 of somebody behind it goes on as 500.
+    pub hides_503: bool,
     /// The unix time of the machine's zero.
     pub wall: u64,
 }
@@ -52,6 +56,8 @@ impl Rules {
             fr_inv_timer: Duration::from_secs(60),
             session_expires: None,
             swaps: false,
+            trying: "trying -- your call is important to us",
+            hides_503: true,
             wall: 1_795_500_000,
         }
     }
