@@ -4,15 +4,17 @@
 //! Not here: anything that ifbus itself uses to talk to a server. A double has its own parsers and
 //! encoders, so that one misreading cannot hide on both sides.
 //!
-//! Start with [`phone`] for what a far end does, [`double`] for the contract of a machine, [`asterisk`] for one of them, [`kamailio`] for a proxy,
+//! Start with [`phone`] for what a far end does, [`double`] for the contract of a machine, [`asterisk`] for one of them, [`kamailio`] and [`opensips`] for proxies,
 //! and [`socket`] for the form that listens on real ports.
 
 pub mod asterisk;
+mod calendar;
 mod digest;
 pub mod double;
 pub mod faults;
 mod http;
 pub mod kamailio;
+pub mod opensips;
 pub mod phone;
 mod proxy;
 mod random;
