@@ -89,8 +89,8 @@ pub async fn open(kernel: &Kernel, set: Set) -> Fleet {
         clock: Clock::new(jiff::Timestamp::now()),
         roster: Arc::clone(&roster),
         meter: Arc::new(ifbus_fleet::NoMeter),
-        check: Rc::new(move |spec: &ServerSpec, instance| {
-            let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name)?;
+        check: Rc::new(move |spec: &ServerSpec, _: Option<&ServerSpec>, instance| {
+            let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name, None)?;
             let wrap = Rc::clone(&wrap);
             Ok(Rc::new(move |seed| wrap(seed, make(seed))))
         }),

@@ -152,7 +152,7 @@ impl Replay {
 
 fn replay(ari: bool, record: &Record, begin: usize) -> Replay {
     let spec = spec("pbx1", "pbx1", (5038, if ari { 8088 } else { 0 }), false);
-    let make = ifbus_adapters::check(spec.kind, &spec.settings, INSTANCE, &spec.name);
+    let make = ifbus_adapters::check(spec.kind, &spec.settings, INSTANCE, &spec.name, None);
     let make = make.expect("the settings were good before");
     let measured = record.inputs.len() - begin;
     let mut least = vec![u64::MAX; measured];

@@ -116,7 +116,9 @@ pub(super) fn open(
         (store, instance, remembered, kept) = (opened, found, what, Some(secrets));
     }
     for spec in &servers {
-        drop(check(spec, instance).map_err(|bad| ServeError::Setting(spec.name.clone(), bad))?);
+        let bad = |bad| ServeError::Setting(spec.name.clone(), bad);
+        let anchor = spec.anchor(servers.iter()).map_err(bad)?;
+        drop(check(spec, anchor, instance).map_err(bad)?);
     }
     if let Some((one, other)) = twice(&servers) {
         return Err(ServeError::Twice(one, other));
@@ -189,7 +191,7 @@ impl Opened {
             clock: Clock::new(Timestamp::now()),
             roster: Arc::clone(&roster),
             meter,
-            check: Rc::new(|spec, instance| Ok(Rc::from(check(spec, instance)?))),
+            check: Rc::new(|spec, anchor, instance| Ok(Rc::from(check(spec, anchor, instance)?))),
             servers: Arc::new(Mutex::new(enrolled.collect())),
             rooms: Arc::new(Mutex::new(rooms.collect())),
         };
@@ -245,9 +247,11 @@ pub(super) fn twice(servers: &[ServerSpec]) -> Option<(ServerName, ServerName)> 
 
 pub(super) fn check(
     spec: &ServerSpec,
+    anchor: Option<&ServerSpec>,
     instance: InstanceId,
 ) -> Result<ifbus_adapters::settings::Make, ifbus_adapters::BadSetting> {
-    ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name)
+    let anchor = anchor.map(ServerSpec::as_helper);
+    ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name, anchor)
 }
 
 fn fresh_instance() -> InstanceId {

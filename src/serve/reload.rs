@@ -144,9 +144,9 @@ impl Reloader {
         let base = self.file.parent().unwrap_or(Path::new("."));
         let servers = specs::servers(&config, base, &secrets::process_env).map_err(|error| wrong(&error))?;
         for spec in &servers {
-            drop(super::open::check(spec, self.instance).map_err(|bad| {
-                wrong(&format!("{}: the server {}: {bad}", self.file.display(), spec.name))
-            })?);
+            let bad = |bad| wrong(&format!("{}: the server {}: {bad}", self.file.display(), spec.name));
+            let anchor = spec.anchor(servers.iter()).map_err(bad)?;
+            drop(super::open::check(spec, anchor, self.instance).map_err(bad)?);
         }
         if let Some((one, other)) = super::open::twice(&servers) {
             let twice = super::ServeError::Twice(one, other);

@@ -434,8 +434,9 @@ async fn open(kernel: &Kernel, set: Set) -> (Fleet, WriterThread) {
         clock: Clock::new(jiff::Timestamp::now()),
         roster: Arc::clone(&roster),
         meter: Arc::new(ifbus_fleet::NoMeter),
-        check: Rc::new(|spec: &ServerSpec, instance| {
-            let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name)?;
+        check: Rc::new(|spec: &ServerSpec, anchor: Option<&ServerSpec>, instance| {
+            let anchor = anchor.map(ServerSpec::as_helper);
+            let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name, anchor)?;
             Ok(Rc::from(make))
         }),
         servers: Arc::new(Mutex::new(servers)),

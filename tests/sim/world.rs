@@ -170,8 +170,9 @@ async fn open(
         clock: Clock::new("2026-11-24T08:00:00Z".parse().expect("a time")),
         roster: Arc::clone(&roster),
         meter: Arc::new(ifbus_fleet::NoMeter),
-        check: Rc::new(|spec: &ServerSpec, instance| {
-            let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name)?;
+        check: Rc::new(|spec: &ServerSpec, anchor: Option<&ServerSpec>, instance| {
+            let anchor = anchor.map(ServerSpec::as_helper);
+            let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name, anchor)?;
             let name = spec.name.to_string();
             Ok(Rc::new(move |seed| {
                 Box::new(Sabotaged { name: name.clone(), adapter: make(seed) }) as Box<dyn Adapter>

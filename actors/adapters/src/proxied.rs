@@ -9,11 +9,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ifbus_call::order::{Done, Outcome};
-use ifbus_call::{InstanceId, Nanos, Order, Refused, Said, Why};
+use ifbus_call::{InstanceId, Nanos, Order, Refused, Said, ServerName, Why};
 
 use crate::adapter::{LinkError, Output, Secret, Ticket};
 use crate::key::{BadOptions, Key, is_of_host, key, name, required, sip, text};
-use crate::sip::{Agent, AgentOptions, SipCredential, SipEndpoint, SipTransport, Standing};
+use crate::sip::{Agent, AgentOptions, SipAnchor, SipCredential, SipEndpoint, SipTransport, Standing};
 
 /// Tickets of an adapter's own questions to the agent: no driver counts so far.
 const INSPECTING: u64 = 1 << 63;
@@ -47,6 +47,21 @@ pub(crate) const SECRET: Key = key("sip_secret", "its password", "", "never a de
 pub(crate) const DOMAIN: Key =
     key("domain", "host part of addresses that have none", "the host", "the proxy's own domain");
 
+/// The server that lends its media.
+pub(crate) const ANCHOR: Key = key(
+    "anchor",
+    "name of the server of the fleet that lends conferences, recordings, mute and music",
+    "",
+    "a proxy has no media; without it what needs media is refused",
+);
+/// Where that server calls us.
+pub(crate) const ANCHOR_LISTEN: Key = key(
+    "anchor_listen",
+    "our own address and port for the anchor's calls",
+    "that of sip_listen, the next port",
+    "the anchor calls us for each leg; it must stay the same, too",
+);
+
 /// Where and as whom calls are placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sip {
@@ -64,6 +79,10 @@ pub struct Sip {
     pub user: Option<(String, Secret)>,
     /// Host part of addresses that have none.
     pub domain: String,
+    /// Our own address and port for a media anchor.
+    pub anchor_listen: SocketAddr,
+    /// The SIP side of the media anchor, if there is one.
+    pub anchor: Option<(String, u16)>,
 }
 
 impl Sip {
@@ -84,8 +103,13 @@ impl Sip {
         if !domain.bytes().all(is_of_host) {
             return Err(BadOptions::Text("domain"));
         }
+        // Which server that is, only the fleet knows.
+        if let Some(anchor) = given.get("anchor") {
+            anchor.parse::<ServerName>().map_err(|_| BadOptions::Text("anchor"))?;
+        }
         let (listen, advertise) = (listen(given, &host)?, advertise(given)?);
-        Ok(Some(Self { host, port, tcp, listen, advertise, user, domain }))
+        let anchor_listen = anchor_listen(given, listen)?;
+        Ok(Some(Self { host, port, tcp, listen, advertise, user, domain, anchor_listen, anchor: None }))
     }
 
     fn agent(&self) -> AgentOptions {
@@ -98,7 +122,11 @@ impl Sip {
                 listen: self.listen,
                 advertise: self.advertise.clone(),
                 credentials: self.user.clone().map(credential).into_iter().collect(),
-                anchor: None,
+                anchor: self.anchor.clone().map(|(host, port)| SipAnchor {
+                    host,
+                    port,
+                    listen: self.anchor_listen,
+                }),
             },
             domain: self.domain.clone(),
             headers: Vec::new(),
@@ -114,6 +142,15 @@ fn listen(given: &BTreeMap<String, String>, host: &str) -> Result<SocketAddr, Ba
             Ok(SocketAddr::from(([127, 0, 0, 1], 0)))
         }
         None => Err(BadOptions::Missing("sip_listen")),
+    }
+}
+
+fn anchor_listen(given: &BTreeMap<String, String>, sip: SocketAddr) -> Result<SocketAddr, BadOptions> {
+    match given.get("anchor_listen") {
+        Some(value) => value.parse().map_err(|_| BadOptions::Text("anchor_listen")),
+        // Where any port will do for the one, it will for the other.
+        None if sip.port() == 0 => Ok(sip),
+        None => Ok(SocketAddr::new(sip.ip(), sip.port().wrapping_add(1))),
     }
 }
 
@@ -240,6 +277,8 @@ fn unwanted() -> AgentOptions {
         advertise: None,
         user: None,
         domain: "localhost".to_owned(),
+        anchor_listen: nowhere,
+        anchor: None,
     };
     sip.agent()
 }

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use ifbus_call::{InstanceId, Kind, ServerName};
 
 use crate::adapter::{Adapter, Secret};
+use crate::anchor::{Anchored, Media, Proxied};
 use crate::asterisk::{self, Asterisk};
+use crate::digest::digest;
 use crate::kamailio::{self, Kamailio};
-use crate::key::{BadOptions, Key};
+use crate::key::{self, BadOptions, Key};
 use crate::opensips::{self, OpenSips};
+use crate::proxied::Sip;
+use crate::random::Random;
 
 /// Host, port, and the `--auth` and `--set` pairs of one server. Each kind checks its own keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -36,7 +40,19 @@ pub struct BadSetting {
 /// Makes the adapter of one server, as often as its actor is born; the number seeds its randomness.
 pub type Make = Box<dyn Fn(u64) -> Box<dyn Adapter>>;
 
-/// Checks the settings of a server and says how its adapter is made.
+/// A server of the fleet, by which another one is helped.
+#[derive(Clone, Copy, Debug)]
+pub struct Helper<'a> {
+    /// Its name.
+    pub name: &'a ServerName,
+    /// Its kind.
+    pub kind: Kind,
+    /// How it is reached.
+    pub settings: &'a Settings,
+}
+
+/// Checks the settings of a server and says how its adapter is made. `anchor` is the server that its setting `anchor`
+/// names.
 ///
 /// # Errors
 /// A key that the kind does not know, a value that is not of its form, or a required key that is missing.
@@ -45,6 +61,7 @@ pub fn check(
     settings: &Settings,
     instance: InstanceId,
     server: &ServerName,
+    anchor: Option<Helper<'_>>,
 ) -> Result<Make, BadSetting> {
     // What stands in `set` is kept and shown like everything else.
     if let Some(secret) = keys(kind).iter().find(|key| key.secret && settings.set.contains_key(key.name)) {
@@ -58,15 +75,70 @@ pub fn check(
             Ok(Box::new(move |seed| Box::new(Asterisk::new(options.clone(), instance, server.clone(), seed))))
         }
         Kind::Kamailio => {
-            let options = kamailio::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let mut options = kamailio::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let media = lend(&mut options.sip, anchor, instance, server)?;
             let server = server.clone();
-            Ok(Box::new(move |seed| Box::new(Kamailio::new(options.clone(), instance, server.clone(), seed))))
+            let make = move |seed| Kamailio::new(options.clone(), instance, server.clone(), seed);
+            Ok(proxied(make, media))
         }
         Kind::OpenSips => {
-            let options = opensips::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let mut options = opensips::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let media = lend(&mut options.sip, anchor, instance, server)?;
             let server = server.clone();
-            Ok(Box::new(move |seed| Box::new(OpenSips::new(options.clone(), instance, server.clone(), seed))))
+            let make = move |seed| OpenSips::new(options.clone(), instance, server.clone(), seed);
+            Ok(proxied(make, media))
         }
+    }
+}
+
+/// The name of the server that lends its media to this one, if one is named.
+#[must_use]
+pub fn anchor_of(settings: &Settings) -> Option<&str> {
+    settings.set.get("anchor").map(String::as_str)
+}
+
+/// Whether servers of a kind have media that they can lend.
+const fn has_media(kind: Kind) -> bool {
+    match kind {
+        Kind::Asterisk => true,
+        Kind::Kamailio | Kind::OpenSips => false,
+    }
+}
+
+/// Puts the anchor's SIP side into the settings, and says how its adapter is made: under an instance of its own, so that
+/// its calls are foreign to everybody else who speaks to that server.
+fn lend(
+    sip: &mut Option<Sip>,
+    anchor: Option<Helper<'_>>,
+    instance: InstanceId,
+    server: &ServerName,
+) -> Result<Option<(ServerName, Make)>, BadSetting> {
+    let (Some(sip), Some(anchor)) = (sip, anchor) else { return Ok(None) };
+    let bad = |why: String| BadSetting { key: "set.anchor".to_owned(), why };
+    if !has_media(anchor.kind) {
+        return Err(bad(format!("{} has no media to lend", anchor.kind)));
+    }
+    let side = key::sip(&anchor.settings.set, &anchor.settings.host).map_err(|why| bad(why.to_string()))?;
+    sip.anchor = Some(side.ok_or_else(|| bad(format!("{} has no SIP side (sip=off)", anchor.name)))?);
+    let own = digest(format!("anchor {instance} {server}").as_bytes());
+    let own = InstanceId(u64::try_from(own >> 64).expect("64 bits fit"));
+    let make = check(anchor.kind, anchor.settings, own, anchor.name, None)?;
+    Ok(Some((anchor.name.clone(), make)))
+}
+
+/// How the adapter of a server without media is made: with that of the one that lends it, if there is one.
+fn proxied<P: Proxied + 'static>(
+    make: impl Fn(u64) -> P + 'static,
+    media: Option<(ServerName, Make)>,
+) -> Make {
+    match media {
+        None => Box::new(move |seed| Box::new(make(seed))),
+        Some((name, media)) => Box::new(move |seed| {
+            let mut random = Random::new(seed);
+            let mut seed = || u64::try_from(random.next() >> 64).expect("64 bits fit");
+            let anchor = Media::new(name.clone(), media(seed()));
+            Box::new(Anchored::new(Box::new(make(seed())), anchor, seed()))
+        }),
     }
 }
 

@@ -131,6 +131,31 @@ impl ServerSpec {
     /// New calls a second on a server nobody said anything about: half of where a small machine begins to slow down.
     pub const CPS: f64 = 50.0;
 
+    /// The server among `servers` that lends its media to this one, if one is named.
+    ///
+    /// # Errors
+    /// The one that is named is not among them.
+    pub fn anchor<'a>(
+        &self,
+        mut servers: impl Iterator<Item = &'a Self>,
+    ) -> Result<Option<&'a Self>, ifbus_adapters::BadSetting> {
+        let Some(named) = ifbus_adapters::settings::anchor_of(&self.settings) else { return Ok(None) };
+        let found = servers.find(|server| server.name.as_str() == named);
+        found.map(Some).ok_or_else(|| ifbus_adapters::BadSetting {
+            key: "set.anchor".to_owned(),
+            why: format!(
+                "no server is called `{}`: add the one that lends its media first",
+                named.escape_debug()
+            ),
+        })
+    }
+
+    /// It, as the one that helps another.
+    #[must_use]
+    pub fn as_helper(&self) -> ifbus_adapters::settings::Helper<'_> {
+        ifbus_adapters::settings::Helper { name: &self.name, kind: self.kind, settings: &self.settings }
+    }
+
     /// Whether both are one server: the same management port of the same host, as they are written. Two names on one
     /// server would fight over its event stream and its calls.
     #[must_use]

@@ -43,8 +43,9 @@ const TEST_WITHIN: Duration = Duration::from_secs(10);
 
 /// Makes the adapter of a server, once its settings were checked.
 pub type MakeAdapter = Rc<dyn Fn(u64) -> Box<dyn Adapter>>;
-/// Checks a server's settings and says how its adapter is made.
-pub type CheckServer = Rc<dyn Fn(&ServerSpec, InstanceId) -> Result<MakeAdapter, BadSetting>>;
+/// Checks a server's settings and says how its adapter is made; the second one lends its media to it.
+pub type CheckServer =
+    Rc<dyn Fn(&ServerSpec, Option<&ServerSpec>, InstanceId) -> Result<MakeAdapter, BadSetting>>;
 
 /// What it takes to be born.
 pub struct OfficeSeed {
@@ -197,7 +198,7 @@ impl Office {
 
     fn start(&mut self, enrolled: &Enrolled, world: &mut World<Self>) -> Result<(), Problem> {
         let spec = &enrolled.spec;
-        let adapter = (self.check)(spec, self.shared.instance).map_err(|bad| bad_setting(&bad))?;
+        let adapter = self.adapter(spec)?;
         let seed = ServerSeed {
             spec: spec.clone(),
             adapter,
@@ -209,6 +210,13 @@ impl Office {
             world.supervise::<Server>(&format!("{}-{}", spec.name, self.enrolled), seed, Policy::default());
         self.roster.enter(spec.name.clone(), address);
         Ok(())
+    }
+
+    /// How the adapter of a server is made, if its settings and those of its media anchor are good.
+    fn adapter(&self, spec: &ServerSpec) -> Result<MakeAdapter, Problem> {
+        let servers: Vec<ServerSpec> = self.lock().values().map(|server| server.spec.clone()).collect();
+        let anchor = spec.anchor(servers.iter()).map_err(|bad| bad_setting(&bad))?;
+        (self.check)(spec, anchor, self.shared.instance).map_err(|bad| bad_setting(&bad))
     }
 
     fn say(&self, kind: &str, name: &ServerName, text: &str, now: Duration) {
@@ -253,7 +261,7 @@ impl On<Add> for Office {
 
     fn on(&mut self, Add(spec): Add, world: &mut World<Self>) -> Self::Reply {
         // Checked before anything is changed.
-        (self.check)(&spec, self.shared.instance).map_err(|bad| bad_setting(&bad))?;
+        drop(self.adapter(&spec)?);
         let name = spec.name.clone();
         if let Some(same) =
             self.lock().values().find(|other| other.spec.name != name && other.spec.is_at(&spec))

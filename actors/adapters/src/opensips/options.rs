@@ -57,6 +57,8 @@ pub const KEYS: &[Key] = &[
     proxied::USER,
     proxied::SECRET,
     proxied::DOMAIN,
+    proxied::ANCHOR,
+    proxied::ANCHOR_LISTEN,
 ];
 
 /// The settings of one OpenSIPS, checked.
