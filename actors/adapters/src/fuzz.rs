@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use crate::asterisk::{KEYS, Options};
 use crate::wire_format::ami::{Action, Decoder, Frame, Message};
 use crate::wire_format::ari::Event;
+use crate::wire_format::pbxapi;
 use crate::wire_format::sip_options::Question;
 use crate::wire_format::{jsonrpc, netstring};
 
@@ -98,6 +99,32 @@ pub fn jsonrpc(data: &[u8]) {
     let result = jsonrpc::reply::<serde_json::Value>(status, body, 77);
     if result.is_ok() {
         assert!(body.windows(2).any(|digits| digits == b"77"), "an answer without our id");
+    }
+}
+
+/// pbxapi: no answer panics, and nothing that is taken from one could leave its place in a header or a line. The first
+/// two bytes are the status.
+///
+/// # Panics
+/// A promise is broken.
+pub fn pbxapi(data: &[u8]) {
+    let Some((status, body)) = data.split_first_chunk::<2>() else { return };
+    let _ = pbxapi::answer(u16::from_be_bytes(*status), body);
+    if let Ok(token) = pbxapi::token(body) {
+        assert!(token.access.bytes().all(|byte| byte.is_ascii_graphic()), "a token leaves its header");
+    }
+    for (extension, dial) in pbxapi::extensions(body).unwrap_or_default() {
+        let sent = Action::new("Originate").with("Channel", &dial).with("Exten", &extension);
+        assert!(sent.finish().is_ok(), "an extension does not fit into a line");
+        assert!(!dial.contains(['&', ',']), "an extension rings two");
+    }
+    for channel in pbxapi::channels(body).unwrap_or_default() {
+        let asked = pbxapi::question("manager/hangup", &[("channel", &channel.name.0)]);
+        assert!(asked.is_err() || !channel.name.0.chars().any(char::is_control), "a name leaves its line");
+    }
+    let _ = pbxapi::value(body);
+    if let Ok(said) | Err(pbxapi::BadAnswer::Refused(said)) = pbxapi::manager(body) {
+        assert!(!said.chars().any(char::is_control), "words that are shown raw");
     }
 }
 

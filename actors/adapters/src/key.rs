@@ -96,6 +96,12 @@ pub enum BadOptions {
          (an absolute path to PEM), not `{0}`"
     )]
     Tls(String),
+    /// The same, for a web server beside the telephones' one.
+    #[error(
+        "`web_tls` is pin (the first certificate seen), pin:SHA256 (64 hexadecimal digits), ca:FILE \
+         (an absolute path to PEM) or off, not `{0}`"
+    )]
+    WebTls(String),
     /// None of the ways to fetch a recording.
     #[error("`fetch` is off, socket, or an http:// address of a folder, not `{0}`")]
     Fetch(String),

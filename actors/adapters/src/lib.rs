@@ -8,6 +8,7 @@ pub mod adapter;
 pub mod anchor;
 pub mod asterisk;
 mod digest;
+pub mod elastix;
 pub mod fuzz;
 pub mod kamailio;
 pub mod key;
@@ -24,6 +25,7 @@ pub mod wire_format;
 
 pub use adapter::{Adapter, Input, Output};
 pub use asterisk::Asterisk;
+pub use elastix::Elastix;
 pub use kamailio::Kamailio;
 pub use opensips::OpenSips;
 pub use settings::{BadSetting, Settings, check};

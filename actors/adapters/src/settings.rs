@@ -8,6 +8,7 @@ use crate::adapter::{Adapter, Secret};
 use crate::anchor::{Anchored, Media, Proxied};
 use crate::asterisk::{self, Asterisk};
 use crate::digest::digest;
+use crate::elastix::{self, Elastix};
 use crate::kamailio::{self, Kamailio};
 use crate::key::{self, BadOptions, Key};
 use crate::opensips::{self, OpenSips};
@@ -88,6 +89,11 @@ pub fn check(
             let make = move |seed| OpenSips::new(options.clone(), instance, server.clone(), seed);
             Ok(proxied(make, media))
         }
+        Kind::Elastix => {
+            let options = elastix::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let server = server.clone();
+            Ok(Box::new(move |seed| Box::new(Elastix::new(options.clone(), instance, server.clone(), seed))))
+        }
     }
 }
 
@@ -100,7 +106,7 @@ pub fn anchor_of(settings: &Settings) -> Option<&str> {
 /// Whether servers of a kind have media that they can lend.
 const fn has_media(kind: Kind) -> bool {
     match kind {
-        Kind::Asterisk => true,
+        Kind::Asterisk | Kind::Elastix => true,
         Kind::Kamailio | Kind::OpenSips => false,
     }
 }
@@ -147,12 +153,12 @@ fn proxied<P: Proxied + 'static>(
 pub fn port_of(kind: Kind, settings: &Settings) -> u16 {
     let is_tls = settings.set.get("tls").is_some_and(|tls| tls != "off");
     settings.port.unwrap_or(match kind {
-        Kind::Asterisk if is_tls => 5039,
-        Kind::Asterisk => 5038,
         Kind::Kamailio if is_tls => 8443,
         Kind::Kamailio => 8080,
         Kind::OpenSips if settings.set.get("mi").is_some_and(|mi| mi == "udp") => 8889,
         Kind::OpenSips => 8888,
+        Kind::Asterisk | Kind::Elastix if is_tls => 5039,
+        Kind::Asterisk | Kind::Elastix => 5038,
     })
 }
 
@@ -163,6 +169,7 @@ pub const fn keys(kind: Kind) -> &'static [Key] {
         Kind::Asterisk => asterisk::KEYS,
         Kind::Kamailio => kamailio::KEYS,
         Kind::OpenSips => opensips::KEYS,
+        Kind::Elastix => elastix::KEYS,
     }
 }
 
@@ -195,6 +202,7 @@ fn setting(bad: &BadOptions) -> BadSetting {
         BadOptions::Host => "host".to_owned(),
         BadOptions::Sip(_) => "sip".to_owned(),
         BadOptions::Tls(_) => "tls".to_owned(),
+        BadOptions::WebTls(_) => "web_tls".to_owned(),
     };
     BadSetting { key, why: bad.to_string() }
 }

@@ -15,6 +15,8 @@ pub enum Kind {
     Kamailio,
     /// OpenSIPS 3.4 and newer, by its management interface and SIP.
     OpenSips,
+    /// Elastix 2 to 4 and Issabel, by AMI and pbxapi.
+    Elastix,
 }
 
 /// A kind nobody knows.
@@ -24,7 +26,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Asterisk, Self::Kamailio, Self::OpenSips];
+    pub const ALL: [Self; 4] = [Self::Asterisk, Self::Kamailio, Self::OpenSips, Self::Elastix];
 
     /// The word used on every surface.
     #[must_use]
@@ -33,6 +35,7 @@ impl Kind {
             Self::Asterisk => "asterisk",
             Self::Kamailio => "kamailio",
             Self::OpenSips => "opensips",
+            Self::Elastix => "elastix",
         }
     }
 

@@ -24,15 +24,15 @@ use crate::timers::Timers;
 use crate::wire_format::ami::{Action, Decoder, Unfit};
 
 /// AMI: actions. Filtered at login so that it carries responses and `OriginateResponse` alone.
-pub(super) const COMMANDS: u8 = 0;
+pub(crate) const COMMANDS: u8 = 0;
 /// AMI: lists and the life of the server; never an action that blocks, because one thread serves a session.
-pub(super) const WATCH: u8 = 1;
+pub(crate) const WATCH: u8 = 1;
 /// ARI: the event stream.
-pub(super) const STREAM: u8 = 2;
+pub(crate) const STREAM: u8 = 2;
 /// AMI: tones, each of which blocks its session while it sounds. Opened by the first order that needs it.
-pub(super) const TONES: u8 = 3;
+pub(crate) const TONES: u8 = 3;
 /// UDP: SIP OPTIONS. Opened by the first probe.
-pub(super) const SIP: u8 = 4;
+pub(crate) const SIP: u8 = 4;
 
 /// A connection that was asked and says nothing for so long is dead, whatever TCP believes.
 pub(super) const SILENT_MAX: Duration = Duration::from_secs(10);
@@ -171,7 +171,6 @@ impl Asterisk {
     }
 
     /// From now on these extensions are dialled so. Whoever says it has checked both.
-    #[expect(dead_code, reason = "called by the kind that has its Asterisk inside")]
     pub(crate) fn know_phones(&mut self, phones: BTreeMap<String, String>) {
         self.phones = phones;
     }

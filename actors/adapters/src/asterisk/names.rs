@@ -13,13 +13,13 @@ use super::legs::Room;
 pub(super) use crate::digest::{digest, foreign};
 
 /// The channel variable that holds call, role and party.
-pub(super) const CALL: &str = "IFBUS_CALL";
+pub(crate) const CALL: &str = "IFBUS_CALL";
 /// The channel variable that holds `from` and `to`: Asterisk cuts what it shows of a variable at 511 bytes, and three
 /// addresses of 200 do not fit into one.
-pub(super) const ENDS: &str = "IFBUS_ENDS";
+pub(crate) const ENDS: &str = "IFBUS_ENDS";
 
 /// The channel id of a leg of ours.
-pub(super) struct Native(pub(super) InstanceId, pub(super) LegId);
+pub(crate) struct Native(pub(crate) InstanceId, pub(crate) LegId);
 
 impl fmt::Display for Native {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,7 +39,7 @@ const fn short(instance: InstanceId) -> u64 {
 }
 
 /// The leg behind a channel id, if this instance gave it, in either form.
-pub(super) fn ours(instance: InstanceId, native: &[u8]) -> Option<LegId> {
+pub(crate) fn ours(instance: InstanceId, native: &[u8]) -> Option<LegId> {
     if native.len() == 50 {
         return from_digits(instance, native);
     }
@@ -99,13 +99,13 @@ fn ulid(recording: RecordingId) -> String {
 
 /// The two values a tag is written as. `|` is in no address and means nothing to Asterisk; comma, quotes, `$` and
 /// backslash, which do, are in no address either.
-pub(super) fn written(tag: &Tag) -> (String, String) {
+pub(crate) fn written(tag: &Tag) -> (String, String) {
     let call = format!("1|{}|{}|{}", tag.call, tag.role.letter(), tag.party);
     (call, format!("1|{}|{}", tag.from, tag.to))
 }
 
 /// A tag as it was read back; `None` if it is not whole, not ours, or of a later version.
-pub(super) fn read(call: &str, ends: &str) -> Option<Tag> {
+pub(crate) fn read(call: &str, ends: &str) -> Option<Tag> {
     let call: Vec<&str> = call.split('|').collect();
     let ends: Vec<&str> = ends.split('|').collect();
     let (["1", id, role, party], ["1", from, to]) = (call.as_slice(), ends.as_slice()) else { return None };

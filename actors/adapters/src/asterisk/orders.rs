@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ifbus_call::order::{Dial, Direction, Done, Evidence, ParkReason};
-use ifbus_call::{Cause, Event, LegId, Load, Order, Refused, Said, Stage, Wait, Why};
+use ifbus_call::{Address, Cause, Event, LegId, Load, Order, Refused, Said, Stage, Wait, Why};
 
 use super::flight::{DROPS_MAX, ORDERS_MAX, Purpose, Running, Timer, Work};
 use super::legs::Leg;
@@ -112,21 +112,25 @@ impl Asterisk {
         }
     }
 
+    /// The channel that reaches a party: as the server has told it, or by the operator's template; `None` if there is none
+    /// or the channel would be too long.
+    pub(crate) fn dialled(&self, party: &Address) -> Option<String> {
+        let told = self.phones.get(party.as_str()).cloned();
+        told.or_else(|| self.options.template(party.form())?.channel(party))
+    }
+
     // ---- one function per order --------------------------------------------------------------------------------------
 
     fn dial(&mut self, ticket: Ticket, dial: &Dial) {
         if self.life.legs.get(dial.leg).is_some() {
             return self.refuse(ticket, unsent("a leg of this id exists"));
         }
-        let channel =
-            match (self.phones.get(dial.tag.party.as_str()), self.options.template(dial.tag.party.form())) {
-                (Some(channel), _) => channel.clone(),
-                (None, None) => return self.refuse(ticket, Refused::unsent(Why::NoTemplate)),
-                (None, Some(template)) => match template.channel(&dial.tag.party) {
-                    Some(channel) => channel,
-                    None => return self.refuse(ticket, unsent("the channel would be too long")),
-                },
-            };
+        if self.options.template(dial.tag.party.form()).is_none() {
+            return self.refuse(ticket, Refused::unsent(Why::NoTemplate));
+        }
+        let Some(channel) = self.dialled(&dial.tag.party) else {
+            return self.refuse(ticket, unsent("the channel would be too long"));
+        };
         let place = match dial.wait {
             Wait::Silence => "wait",
             Wait::Ringback => "ringback",

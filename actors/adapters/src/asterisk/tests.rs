@@ -10,7 +10,7 @@ mod hostile;
 mod options;
 mod orders;
 mod pitfalls;
-mod pretend;
+pub(crate) mod pretend;
 mod recordings;
 mod replay;
 mod rig;

@@ -7,5 +7,6 @@ pub mod ari;
 pub mod jsonrpc;
 pub mod md5;
 pub mod netstring;
+pub mod pbxapi;
 pub mod sip_options;
 pub mod wav;

@@ -96,7 +96,7 @@ fn tls_says_what_is_trusted_and_moves_the_ports() {
         "pin:\r\n",
     ] {
         let refused = given(&[("tls", text)]).expect_err(text);
-        assert!(matches!(refused, BadOptions::Tls(_)), "{text:?}");
+        assert!(matches!(refused, BadOptions::Tls { .. }), "{text:?}");
         assert!(!refused.to_string().chars().any(char::is_control), "{text:?}");
     }
 }
@@ -149,6 +149,7 @@ fn a_secret_that_is_given_as_a_setting_is_refused_because_settings_are_kept_in_t
             &settings,
             super::rig::INSTANCE,
             &"pbx".parse().expect("a name"),
+            None,
         );
         let Err(BadSetting { key: named, why }) = refused else { panic!("{key} was taken") };
         assert_eq!(named, format!("set.{key}"));

@@ -3,7 +3,7 @@
 //! Its channels can also be moved by a recorded session ([`Pretend::observe`]), so that questions are answered as the
 //! recorded server would have done.
 
-pub(super) mod rooms;
+pub(crate) mod rooms;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,62 +13,62 @@ use crate::asterisk::machine::{COMMANDS, STREAM, WATCH};
 
 /// One channel.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Channel {
-    pub(super) name: String,
-    pub(super) state: u8,
-    pub(super) bridge: Option<String>,
+pub(crate) struct Channel {
+    pub(crate) name: String,
+    pub(crate) state: u8,
+    pub(crate) bridge: Option<String>,
     /// The bridge is a room.
-    pub(super) room: bool,
-    pub(super) recorders: u32,
-    pub(super) exten: String,
-    pub(super) number: String,
-    pub(super) variables: BTreeMap<String, String>,
+    pub(crate) room: bool,
+    pub(crate) recorders: u32,
+    pub(crate) exten: String,
+    pub(crate) number: String,
+    pub(crate) variables: BTreeMap<String, String>,
 }
 
 /// The server.
 #[derive(Debug)]
-pub(super) struct Pretend {
-    pub(super) channels: BTreeMap<String, Channel>,
+pub(crate) struct Pretend {
+    pub(crate) channels: BTreeMap<String, Channel>,
     /// Whether call events go over ARI.
-    pub(super) ari: bool,
+    pub(crate) ari: bool,
     /// Whether it carries out orders itself.
-    pub(super) acts: bool,
+    pub(crate) acts: bool,
     /// Whether it says that it has booted, which a user without the right never hears.
-    pub(super) boots: bool,
+    pub(crate) boots: bool,
     /// Actions that get no answer.
-    pub(super) deaf: Vec<&'static str>,
+    pub(crate) deaf: Vec<&'static str>,
     /// Actions that are refused with these words.
-    pub(super) refuses: BTreeMap<&'static str, &'static str>,
+    pub(crate) refuses: BTreeMap<&'static str, &'static str>,
     /// What it says, and where.
-    pub(super) out: VecDeque<(u8, Vec<u8>)>,
-    pub(super) boot: &'static str,
-    pub(super) greeting: &'static str,
+    pub(crate) out: VecDeque<(u8, Vec<u8>)>,
+    pub(crate) boot: &'static str,
+    pub(crate) greeting: &'static str,
     /// Every room there ever was, by its name without regard to case.
-    pub(super) rooms: BTreeMap<String, Room>,
+    pub(crate) rooms: BTreeMap<String, Room>,
     /// The dialplan has no rooms.
-    pub(super) roomless: bool,
+    pub(crate) roomless: bool,
     /// A channel stays on its way to a room until it is told to arrive.
-    pub(super) late_rooms: bool,
-    pub(super) on_its_way: Option<(String, String)>,
+    pub(crate) late_rooms: bool,
+    pub(crate) on_its_way: Option<(String, String)>,
     /// Whether its recorders do what they say.
-    pub(super) records: bool,
+    pub(crate) records: bool,
     /// What a question for a variable is answered with, instead of its value.
-    pub(super) junk: Option<&'static str>,
-    pub(super) globals: BTreeMap<String, String>,
+    pub(crate) junk: Option<&'static str>,
+    pub(crate) globals: BTreeMap<String, String>,
     /// Whether it refuses calls from outside; `None` if it knows no maintenance mode.
-    pub(super) maintenance: Option<bool>,
+    pub(crate) maintenance: Option<bool>,
     /// Whether the context for a drain is there, and whether it is called.
-    pub(super) inbound: bool,
-    pub(super) called: bool,
+    pub(crate) inbound: bool,
+    pub(crate) called: bool,
     /// It tells its events to nobody but the right to act is there.
-    pub(super) mute: bool,
+    pub(crate) mute: bool,
     bridges: u32,
 }
 
 type Fields<'a> = [(&'a str, &'a str)];
 
 impl Pretend {
-    pub(super) fn new(ari: bool) -> Self {
+    pub(crate) fn new(ari: bool) -> Self {
         Self {
             channels: BTreeMap::new(),
             ari,
@@ -94,11 +94,11 @@ impl Pretend {
         }
     }
 
-    pub(super) fn greet(&mut self, slot: u8) {
+    pub(crate) fn greet(&mut self, slot: u8) {
         self.out.push_back((slot, self.greeting.as_bytes().to_vec()));
     }
 
-    pub(super) fn say(&mut self, slot: u8, fields: &Fields<'_>) {
+    pub(crate) fn say(&mut self, slot: u8, fields: &Fields<'_>) {
         let text: String = fields.iter().map(|(key, value)| format!("{key}: {value}\r\n")).collect();
         self.out.push_back((slot, format!("{text}\r\n").into_bytes()));
     }
@@ -112,7 +112,7 @@ impl Pretend {
     }
 
     /// Takes one action.
-    pub(super) fn take(&mut self, slot: u8, action: &[u8]) {
+    pub(crate) fn take(&mut self, slot: u8, action: &[u8]) {
         let get = |key: &str| value(action, key).unwrap_or_default();
         let (name, id) = (get("Action"), get("ActionID"));
         if self.deaf.iter().any(|deaf| *deaf == name) {
@@ -276,7 +276,10 @@ impl Pretend {
         let get = |key: &str| value(action, key).unwrap_or_default();
         let (native, target) = (get("ChannelId"), get("Channel"));
         self.success(slot, id, &[("Message", "Originate successfully queued")]);
-        if !target.starts_with("PJSIP/") || target.contains("gone") || self.channels.contains_key(&native) {
+        if !(target.starts_with("PJSIP/") || target.starts_with("SIP/"))
+            || target.contains("gone")
+            || self.channels.contains_key(&native)
+        {
             return self.originated(id, &native, "Failure", "0");
         }
         let text = String::from_utf8_lossy(action).into_owned();
@@ -352,7 +355,7 @@ impl Pretend {
 
     // ---- facts -----------------------------------------------------------------------------------------------------
 
-    pub(super) fn state(&mut self, native: &str, state: u8) {
+    pub(crate) fn state(&mut self, native: &str, state: u8) {
         self.channels.get_mut(native).expect("it exists").state = state;
         self.fact("ChannelStateChange", "Newstate", native);
     }
@@ -368,7 +371,7 @@ impl Pretend {
         alone.map(|(native, _)| native.clone()).collect()
     }
 
-    pub(super) fn hang_up(&mut self, native: &str, cause: u8, soft: bool) {
+    pub(crate) fn hang_up(&mut self, native: &str, cause: u8, soft: bool) {
         let roomed = self.channels.get(native).is_some_and(|channel| channel.room);
         let partners = self.leave(native);
         let cause = cause.to_string();
@@ -431,14 +434,14 @@ impl Pretend {
         self.say(WATCH, &[&head[..], more].concat());
     }
 
-    pub(super) fn json(&mut self, text: &str) {
+    pub(crate) fn json(&mut self, text: &str) {
         self.out.push_back((STREAM, text.as_bytes().to_vec()));
     }
 
     // ---- recorded sessions -----------------------------------------------------------------------------------------
 
     /// Does to its channels what a recorded event says was done to the real ones.
-    pub(super) fn observe(&mut self, message: &[u8]) {
+    pub(crate) fn observe(&mut self, message: &[u8]) {
         let get = |key: &str| value(message, key).unwrap_or_default();
         let (event, native) = (get("Event"), get("Uniqueid"));
         if native.is_empty() {

@@ -7,17 +7,17 @@ use crate::asterisk::tests::transcript::value;
 
 /// A room of `ConfBridge`: its bridge, and the name the first one in it gave it.
 #[derive(Debug, Clone)]
-pub(in crate::asterisk::tests) struct Room {
-    pub(super) bridge: String,
-    pub(super) name: String,
+pub(crate) struct Room {
+    pub(crate) bridge: String,
+    pub(crate) name: String,
 }
 
 /// The handle that every recorder of this server gets: real ones use memory again as well.
-pub(in crate::asterisk::tests) const HANDLE: &str = "0x7f3640002ac0";
+pub(crate) const HANDLE: &str = "0x7f3640002ac0";
 
 impl Pretend {
     /// Moves one channel that is alone, or in a room.
-    pub(super) fn redirect_one(&mut self, slot: u8, id: &str, action: &[u8]) {
+    pub(crate) fn redirect_one(&mut self, slot: u8, id: &str, action: &[u8]) {
         let get = |key: &str| value(action, key).unwrap_or_default();
         let native = get("Channel");
         if !self.channels.contains_key(&native) {
@@ -38,13 +38,13 @@ impl Pretend {
     }
 
     /// The channel that was on its way is inside.
-    pub(in crate::asterisk::tests) fn arrives(&mut self) {
+    pub(crate) fn arrives(&mut self) {
         let (native, name) = self.on_its_way.take().expect("somebody is on the way");
         self.takes_in(&native, &name);
     }
 
     /// Rooms are found without regard to case.
-    pub(in crate::asterisk::tests) fn takes_in(&mut self, native: &str, name: &str) {
+    pub(crate) fn takes_in(&mut self, native: &str, name: &str) {
         self.bridges += 1;
         let new = Room { bridge: format!("bridge-{}", self.bridges), name: name.to_owned() };
         let room = self.rooms.entry(name.to_lowercase()).or_insert(new).clone();
@@ -58,7 +58,7 @@ impl Pretend {
     }
 
     /// What ARI says about the origin of a bridge.
-    pub(super) fn origin(&self, bridge: &str) -> String {
+    pub(crate) fn origin(&self, bridge: &str) -> String {
         match self.rooms.values().find(|room| room.bridge == bridge) {
             Some(room) => format!(",\"creator\":\"ConfBridge\",\"name\":\"{}\"", room.name),
             None => ",\"creator\":\"\",\"name\":\"\"".to_owned(),
@@ -67,7 +67,7 @@ impl Pretend {
 
     // ---- variables and recorders -----------------------------------------------------------------------------------
 
-    pub(super) fn getvar(&mut self, slot: u8, id: &str, action: &[u8]) {
+    pub(crate) fn getvar(&mut self, slot: u8, id: &str, action: &[u8]) {
         let get = |key: &str| value(action, key).unwrap_or_default();
         let (native, name) = (get("Channel"), get("Variable"));
         let Some(channel) = self.channels.get(&native) else {
@@ -81,7 +81,7 @@ impl Pretend {
         self.success(slot, id, &[("Variable", &name), ("Value", &value)]);
     }
 
-    pub(super) fn setvar(&mut self, slot: u8, id: &str, action: &[u8]) {
+    pub(crate) fn setvar(&mut self, slot: u8, id: &str, action: &[u8]) {
         let get = |key: &str| value(action, key).unwrap_or_default();
         let native = get("Channel");
         let variables: &mut BTreeMap<String, String> = match self.channels.get_mut(&native) {
@@ -93,7 +93,7 @@ impl Pretend {
         self.success(slot, id, &[("Message", "Variable Set")]);
     }
 
-    pub(super) fn mix_monitor(&mut self, slot: u8, id: &str, action: &[u8]) {
+    pub(crate) fn mix_monitor(&mut self, slot: u8, id: &str, action: &[u8]) {
         let get = |key: &str| value(action, key).unwrap_or_default();
         let Some(channel) = self.channels.get_mut(&get("Channel")) else {
             return self.error(slot, id, "No such channel");
@@ -106,7 +106,7 @@ impl Pretend {
         self.success(slot, id, &[("MixMonitorID", HANDLE)]);
     }
 
-    pub(super) fn stop_mix_monitor(&mut self, slot: u8, id: &str, action: &[u8]) {
+    pub(crate) fn stop_mix_monitor(&mut self, slot: u8, id: &str, action: &[u8]) {
         let get = |key: &str| value(action, key).unwrap_or_default();
         let Some(channel) = self.channels.get_mut(&get("Channel")) else {
             return self.error(slot, id, "No such channel");
@@ -120,7 +120,7 @@ impl Pretend {
 
     // ---- calls from outside ----------------------------------------------------------------------------------------
 
-    pub(super) fn maintain(&mut self, slot: u8, id: &str, action: &[u8]) {
+    pub(crate) fn maintain(&mut self, slot: u8, id: &str, action: &[u8]) {
         let state = value(action, "State").unwrap_or_default();
         if self.maintenance.is_none() {
             let words = "Invalid/unknown command: PJSIPSetMaintenance. Use Action: ListCommands to show \
@@ -132,7 +132,7 @@ impl Pretend {
     }
 
     /// The dialplan beside the waiting places: with the context for a drain, and with somebody who calls it.
-    pub(super) fn whole_dialplan(&mut self, slot: u8, id: &str, context: &str) {
+    pub(crate) fn whole_dialplan(&mut self, slot: u8, id: &str, context: &str) {
         let mut lines = Vec::new();
         if self.inbound {
             lines.push(("ifbus-inbound", "GotoIf", "$[\"${IFBUS_DRAIN}\"=\"yes\"]?drained"));
