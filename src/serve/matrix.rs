@@ -143,6 +143,7 @@ fn cell(verb: &str, kind: Kind) -> Cell {
     match kind {
         Kind::Asterisk => asterisk(verb),
         Kind::Kamailio => kamailio(verb),
+        Kind::Elastix => elastix(verb),
     }
 }
 
@@ -183,6 +184,22 @@ fn asterisk(verb: &str) -> Cell {
         "drain" => {
             (How::Native, Some("inbound: 22.10, 20.20 or 23.4, or the dialplan block `ifbus-inbound`"))
         }
+        other => unreachable!("{other} is no verb"),
+    }
+}
+
+/// Sheet elastix, sections 3 to 6.
+fn elastix(verb: &str) -> Cell {
+    match verb {
+        "connect" | "health" | "load" | "list" | "adopt" | "cancel" | "hangup" => (How::Native, None),
+        "events" => (How::Native, Some("by AMI, each event asked for again")),
+        "originate" => (How::Native, Some("the dialplan context `ifbus`; how a telephone is dialled: pbxapi")),
+        "hold" | "resume" | "blind-transfer" | "attended-transfer" => (How::Native, Some(PLACES)),
+        "dtmf" | "mute" => (How::Native, None),
+        "conference" | "conference-control" => (How::Native, Some(PLACES)),
+        "record" => (How::Native, Some("the AMI right `system`")),
+        "fetch-recording" => (How::Native, Some("the folder `/ifbus-recordings/` of its web server")),
+        "drain" => (How::Native, Some("inbound: the dialplan block `ifbus-inbound`")),
         other => unreachable!("{other} is no verb"),
     }
 }

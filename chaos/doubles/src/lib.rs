@@ -11,6 +11,7 @@ pub mod asterisk;
 mod calendar;
 mod digest;
 pub mod double;
+pub mod elastix;
 pub mod faults;
 mod http;
 pub mod kamailio;

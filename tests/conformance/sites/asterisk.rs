@@ -151,7 +151,7 @@ impl Site for Real {
     }
 }
 
-fn sip_of(ip: Ipv4Addr, offset: u32) -> SocketAddr {
+pub(super) fn sip_of(ip: Ipv4Addr, offset: u32) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::from(u32::from(ip) + offset), 5060))
 }
 
@@ -168,7 +168,7 @@ fn settings(ami: SocketAddr, http: u16, ami_alone: bool) -> Settings {
 }
 
 /// The worst case: the attacker knows the ids, which never appear in SIP.
-fn forgeries(native: &str) -> Vec<String> {
+pub(super) fn forgeries(native: &str) -> Vec<String> {
     vec![
         format!("777\r\nUniqueid: {native}\r\nX: y"),
         format!(
@@ -180,6 +180,13 @@ fn forgeries(native: &str) -> Vec<String> {
 
 /// As somebody with a manager account sees them.
 fn natives(ami: SocketAddr, instance: InstanceId) -> Vec<String> {
+    let prefix = format!("ib-{instance}-");
+    // Whole ids only: a forged line cuts what it stands in.
+    ids(ami, |id| id.starts_with(&prefix) && id.len() == prefix.len() + 32)
+}
+
+/// The ids of channels that are of this form.
+pub(super) fn ids(ami: SocketAddr, is_ours: impl Fn(&str) -> bool) -> Vec<String> {
     let mut stream = TcpStream::connect(ami).expect("the manager interface answers");
     let ask = "Action: Login\r\nUsername: ifbus\r\nSecret: ifbus-secret\r\nEvents: off\r\n\r\n\
                Action: CoreShowChannels\r\n\r\nAction: Logoff\r\n\r\n";
@@ -187,10 +194,7 @@ fn natives(ami: SocketAddr, instance: InstanceId) -> Vec<String> {
     stream.set_read_timeout(Some(PATIENCE)).expect("a deadline can be set");
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("the manager interface says goodbye");
-    let prefix = format!("ib-{instance}-");
     let lines = text.lines().filter_map(|line| line.strip_prefix("Uniqueid: "));
-    // Whole ids only: a forged line cuts what it stands in.
-    let whole = |id: &&str| id.starts_with(&prefix) && id.len() == prefix.len() + 32;
-    let ids: BTreeSet<&str> = lines.filter(whole).collect();
+    let ids: BTreeSet<&str> = lines.filter(|id| is_ours(id)).collect();
     ids.into_iter().map(str::to_owned).collect()
 }

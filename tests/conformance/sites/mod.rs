@@ -1,10 +1,11 @@
 //! Every server that is tried, kind by kind.
 
 mod asterisk;
+mod elastix;
 
 use crate::site::Target;
 
 /// All of them.
 pub fn targets() -> Vec<Target> {
-    asterisk::targets()
+    [asterisk::targets(), elastix::targets()].into_iter().flatten().collect()
 }

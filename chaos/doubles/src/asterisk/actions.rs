@@ -243,7 +243,7 @@ fn reload(world: &mut World, request: &Message) -> String {
         world.reloaded = world.now;
         let ready = world.ready_dialplan;
         if ["All", "pbx_config"].contains(&module) {
-            world.dialplan.reload(ready);
+            world.dialplan.reload(ready, world.style);
         }
     }
     let status = if known { 0 } else { 2 };

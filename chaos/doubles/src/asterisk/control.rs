@@ -102,6 +102,11 @@ impl Asterisk {
         self.stopping = None;
     }
 
+    /// A file of the folder of recordings, as it is on the disk now: `ifbus/name.wav`.
+    pub fn file(&self, path: &str) -> Option<Vec<u8>> {
+        self.world.file(path)
+    }
+
     /// Whether new connections would be refused.
     pub fn is_down(&self) -> bool {
         self.down

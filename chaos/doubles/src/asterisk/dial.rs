@@ -39,7 +39,7 @@ impl World {
         let id = id.unwrap_or_else(|| self.next_id());
         let (tech, dialed) = order.asked.split_once('/').unwrap_or((&order.asked, ""));
         let (endpoint, number) = resource(dialed);
-        let reachable = tech == "PJSIP" && self.may_call(&endpoint);
+        let reachable = tech == self.style.tech && self.may_call(&endpoint);
         if !reachable || self.channels.contains_key(&id) {
             let told = self.originate_response(&order, &id, None, 0);
             return self.tell(told);
@@ -272,7 +272,9 @@ impl World {
             self.tell(end);
             return self.dialed_leg_failed(id, cause, Some(status));
         }
-        self.finish_attempt(id, 0, Some(end), cause, Some(status));
+        // chan_sip tells busy and declined alike, PJSIP neither (sheets asterisk section 7, elastix section 5)
+        let reason = if self.style.tech == "SIP" && matches!(status, 486 | 600 | 603) { 5 } else { 0 };
+        self.finish_attempt(id, reason, Some(end), cause, Some(status));
     }
 
     pub(super) fn dial_timed_out(&mut self, id: &str) {

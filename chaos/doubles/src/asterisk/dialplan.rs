@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::channels::Place;
+use super::options::Style;
 
 /// One priority of an extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,16 +24,20 @@ pub(super) struct Dialplan {
 impl Dialplan {
     /// The laboratory's dialplan, as far as the double can run it; without the context `ifbus` when
     /// `ready` is false.
-    pub(super) fn lab(ready: bool) -> Self {
+    pub(super) fn lab(ready: bool, style: Style) -> Self {
         let mut plan = Dialplan::default();
         let asks_first = ("Gosub", "ifbus-inbound,s,1");
-        for context in ["internal", "from-trunk"] {
-            let dial = [asks_first, ("Dial", "PJSIP/${EXTEN},30,tT"), ("Hangup", "")];
-            plan.extension(context, "_XXXX", &dial);
+        let phone = format!("{}/${{EXTEN}},30,tT", style.tech);
+        for context in [style.inside, "from-trunk"] {
+            plan.extension(context, "_XXXX", &[asks_first, ("Dial", &phone), ("Hangup", "")]);
         }
-        plan.extension("internal", "602", &[("Answer", ""), ("MusicOnHold", "default")]);
-        plan.extension("internal", "604", &[("Answer", ""), ("Wait", "3600")]);
-        plan.extension("from-trunk", "_6XX", &[asks_first, ("Goto", "internal,${EXTEN},1")]);
+        plan.extension(style.inside, "602", &[("Answer", ""), ("MusicOnHold", "default")]);
+        plan.extension(style.inside, "604", &[("Answer", ""), ("Wait", "3600")]);
+        plan.extension(
+            "from-trunk",
+            "_6XX",
+            &[asks_first, ("Goto", &format!("{},${{EXTEN}},1", style.inside))],
+        );
         let inbound = [("GotoIf", "$[\"${IFBUS_DRAIN}\" = \"yes\"]?full"), ("Return", ""), ("Hangup", "42")];
         plan.extension("ifbus-inbound", "s", &inbound);
         plan.label("ifbus-inbound", "s", 3, "full");
@@ -142,8 +147,8 @@ impl Dialplan {
     }
 
     /// Everything that was added at run time is lost: what a reload of `pbx_config` does.
-    pub(super) fn reload(&mut self, ready: bool) {
-        *self = Dialplan::lab(ready);
+    pub(super) fn reload(&mut self, ready: bool, style: Style) {
+        *self = Dialplan::lab(ready, style);
     }
 }
 

@@ -338,13 +338,13 @@ impl World {
     }
 
     pub(super) fn device_state(&self, endpoint: &str, state: &str) -> Happening {
-        let time = self.clock.iso(self.now);
+        let (time, tech) = (self.clock.iso(self.now), self.style.tech);
         let body = format!(
             "{{\"type\":\"DeviceStateChanged\",\"application\":{NAME_HERE},\"timestamp\":\"{time}\",\
-             \"device_state\":{{\"name\":\"PJSIP/{endpoint}\",\"state\":\"{state}\"}}"
+             \"device_state\":{{\"name\":\"{tech}/{endpoint}\",\"state\":\"{state}\"}}"
         );
         let told = Teller::new(self, CALL, "DeviceStateChange")
-            .line("Device", format!("PJSIP/{endpoint}"))
+            .line("Device", format!("{tech}/{endpoint}"))
             .line("State", state)
             .told();
         Happening { ari: Some(AriEvent { kind: "DeviceStateChanged", body: body.into() }), ..told }

@@ -1,6 +1,6 @@
 //! HTTP/1.1 as the real server speaks it: responses. Requests are read by [`crate::http`].
 
-pub(super) use crate::http::{Request, next};
+pub(crate) use crate::http::{Request, next};
 
 /// One response.
 #[derive(Debug)]

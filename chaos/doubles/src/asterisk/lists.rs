@@ -108,7 +108,7 @@ pub(super) fn status(world: &World, request: &Message) -> String {
 
 fn details(world: &World, channel: &Channel, text: &mut Text) {
     let known = |text: &'_ str| if text.is_empty() { "(null)".to_owned() } else { text.to_owned() };
-    text.line("Type", "PJSIP");
+    text.line("Type", world.style.tech);
     text.line("DNID", "");
     text.line("EffectiveConnectedLineNum", channel.connected.number.as_deref().unwrap_or("<unknown>"));
     text.line("EffectiveConnectedLineName", channel.connected.name.as_deref().unwrap_or("<unknown>"));

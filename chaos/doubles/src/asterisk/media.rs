@@ -190,7 +190,8 @@ impl World {
 
     /// The application Dial.
     pub(super) fn dial_from(&mut self, caller: &str, data: &str) {
-        let dialed = data.split(',').next().unwrap_or_default().trim_start_matches("PJSIP/");
+        let dialed = data.split(',').next().unwrap_or_default();
+        let dialed = dialed.split_once('/').map_or(dialed, |(_, dialed)| dialed);
         let seconds = data.split(',').nth(1).and_then(|s| s.parse().ok()).unwrap_or(30);
         let (endpoint, number) = super::dial::resource(dialed);
         if !self.may_call(&endpoint) {

@@ -20,7 +20,7 @@ mod dial;
 mod dialplan;
 mod drain;
 mod happening;
-mod http;
+pub(crate) mod http;
 mod lists;
 mod media;
 mod options;
@@ -42,7 +42,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use ami::Classes;
-pub use options::{Contact, Endpoint, Options, User};
+pub use options::{Contact, Endpoint, Options, Style, User};
 pub use profile::Profile;
 pub use server::{AsteriskServer, Bind};
 

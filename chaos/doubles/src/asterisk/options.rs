@@ -28,6 +28,26 @@ pub struct Options {
     pub login_within: Duration,
     /// Address the phones seem to live at (appears in contacts only).
     pub phones_at: String,
+    /// How its operator has named things.
+    pub style: Style,
+}
+
+/// What an operator, or the product an Asterisk is inside of, has chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// The technology of telephones and trunks.
+    pub tech: &'static str,
+    /// The context of the telephones.
+    pub inside: &'static str,
+    /// What stands before the ids of channels.
+    pub system: &'static str,
+}
+
+impl Style {
+    /// The laboratory's.
+    pub const LAB: Style = Style { tech: "PJSIP", inside: "internal", system: "lab-" };
+    /// That of Issabel with chan_sip (sheet elastix, section 5).
+    pub const ISSABEL: Style = Style { tech: "SIP", inside: "from-internal", system: "" };
 }
 
 /// One account.
@@ -88,6 +108,11 @@ impl Options {
     /// `admin` (`admin-secret`) has all, `viewer` (`viewer-secret`) may only look, `far` (`far-secret`)
     /// is refused by address.
     pub fn new(profile: Profile) -> Self {
+        Self::with_style(profile, Style::LAB)
+    }
+
+    /// The same telephones and accounts on a server of another style.
+    pub fn with_style(profile: Profile, style: Style) -> Self {
         let user = |secret: &str, read: &str, write: &str| User {
             secret: secret.to_owned(),
             read: Classes::parse(read),
@@ -112,12 +137,13 @@ impl Options {
             dialplan: true,
             login_within: Duration::from_secs(30),
             phones_at: "127.0.10.2".into(),
+            style,
         }
         .with_phones(1001..=1008);
         for number in ["1009", "1010"] {
-            options.endpoint(number, Contact::Unregistered, "internal", true);
+            options.endpoint(number, Contact::Unregistered, style.inside, true);
         }
-        options.endpoint("mohpass", Contact::Fixed, "internal", false);
+        options.endpoint("mohpass", Contact::Fixed, style.inside, false);
         options.endpoint("trunk", Contact::Qualified, "from-trunk", false);
         options.endpoint("deadtrunk", Contact::Dead, "from-trunk", false);
         options
@@ -127,7 +153,7 @@ impl Options {
     #[must_use]
     pub fn with_phones(mut self, numbers: RangeInclusive<u32>) -> Self {
         for number in numbers {
-            self.endpoint(&number.to_string(), Contact::Fixed, "internal", true);
+            self.endpoint(&number.to_string(), Contact::Fixed, self.style.inside, true);
         }
         self
     }

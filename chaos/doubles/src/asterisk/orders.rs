@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::actions::Answer;
 use super::ami::{Message, Text};
-use super::channels::{Landing, Originate, Party, Place};
+use super::channels::{Channel, Landing, Originate, Party, Place};
 use super::world::{Timer, World};
 
 /// Time a Bridge with a ringing channel takes.
@@ -315,8 +315,23 @@ pub(super) fn variable_of(world: &World, id: &str, variable: &str) -> Option<Str
     match variable {
         "CHANNEL(pjsip,call-id)" => Some(channel.protocol.clone()),
         "CHANNEL(state)" => Some(channel.state.name().to_owned()),
-        _ => channel.variables.get(variable).cloned(),
+        _ => match variable.strip_prefix("EVAL(").and_then(|text| text.strip_suffix(')')) {
+            Some(text) => Some(evaluated(channel, text)),
+            None => channel.variables.get(variable).cloned(),
+        },
     }
+}
+
+/// `${NAME}` becomes the value of the variable.
+fn evaluated(channel: &Channel, text: &str) -> String {
+    let (mut value, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("${") {
+        value.push_str(before);
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        value.push_str(channel.variables.get(name).map_or("", String::as_str));
+        rest = after;
+    }
+    value + rest
 }
 
 fn setvar(world: &mut World, request: &Message) -> String {

@@ -56,6 +56,9 @@ impl Profile {
         end_marked_any: false,
     };
 
+    /// 16.28 with chan_sip, as it is inside of Issabel 5 (sheet elastix, section 5).
+    pub const ISSABEL16: Profile = Profile { version: "16.28.0", timeout_cause: 16, ..Profile::V16 };
+
     /// 22.10.1 as in Debian forky.
     pub const V22: Profile = Profile {
         version: "22.10.1+dfsg+~cs6.17.60671434-1",

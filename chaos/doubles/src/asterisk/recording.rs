@@ -20,6 +20,8 @@ const BLOCK: usize = 32_768;
 const PACKET: usize = 160;
 /// Folder of recordings, as seen from where MixMonitor writes.
 const FOLDER: &str = "../recording/";
+/// A folder beside the server's own recordings, which a web server of the operator's may show.
+const SHOWN: &str = "ifbus/";
 
 /// One recorder.
 #[derive(Clone, Debug)]
@@ -123,12 +125,16 @@ impl World {
         // It is an address of the server's memory, which is used again (seen).
         let again = self.random.chance(0.5).then(|| self.freed.pop()).flatten();
         let handle = again.unwrap_or(fresh);
-        let name = path.strip_prefix(FOLDER).and_then(|file| file.strip_suffix(".wav"));
-        let file = name.filter(|name| !name.is_empty() && !name.contains('/')).map(|name| {
+        let served = |folder: &str| {
+            let name = path.strip_prefix(folder)?.strip_suffix(".wav")?;
+            (!name.is_empty() && !name.contains('/')).then_some(name)
+        };
+        let shown = served(SHOWN).map(|name| format!("{SHOWN}{name}"));
+        let file = served(FOLDER).map(str::to_owned).or(shown).map(|name| {
             let number = self.next_rank();
             let stored = Stored { number, began: self.now, cuts: vec![], ended: None };
-            self.stored.insert(name.to_owned(), stored);
-            (name.to_owned(), number)
+            self.stored.insert(name.clone(), stored);
+            (name, number)
         });
         self.recorders.insert(handle.clone(), Recorder { channel: id.to_owned(), file });
         let bridge = self.channels[id].bridge.clone();
@@ -148,6 +154,12 @@ impl World {
         if let Some(file) = self.stored.get_mut(&name).filter(|file| file.number == number) {
             file.ended = Some((now, complete));
         }
+    }
+
+    /// A file of the folder `monitor`, as it is on the disk now: `ifbus/name.wav`.
+    pub(super) fn file(&self, path: &str) -> Option<Vec<u8>> {
+        let name = path.strip_suffix(".wav").filter(|name| name.starts_with(SHOWN))?;
+        self.stored.get(name).map(|file| file.bytes(self.now))
     }
 
     fn recorders_on(&self, id: &str) -> Vec<String> {
@@ -227,7 +239,8 @@ pub(super) fn serve(world: &mut World, method: &str, path: &[&str]) -> Response 
     let missing = || Response::message((404, "Not Found"), "Recording not found");
     match (method, path) {
         ("GET", []) => {
-            let all: Vec<String> = world.stored.keys().map(|name| entry(name)).collect();
+            let all: Vec<String> =
+                world.stored.keys().filter(|name| !name.contains('/')).map(|name| entry(name)).collect();
             Response::json(OK, format!("[{}]", all.join(",")))
         }
         ("GET", [name]) if world.stored.contains_key(*name) => Response::json(OK, entry(name)),

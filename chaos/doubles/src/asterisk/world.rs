@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::channels::{Bridge, Channel};
 use super::dialplan::Dialplan;
 use super::happening::{AmiEvent, AriEvent, Happening};
-use super::options::{Contact, Endpoint, Options};
+use super::options::{Contact, Endpoint, Options, Style};
 use super::profile::Profile;
 use super::recording::{Recorder, Stored};
 use crate::calendar;
@@ -90,6 +90,7 @@ pub(super) struct World {
     pub(super) bridges: BTreeMap<String, Bridge>,
     pub(super) dialplan: Dialplan,
     pub(super) ready_dialplan: bool,
+    pub(super) style: Style,
     pub(super) endpoints: BTreeMap<String, Endpoint>,
     /// Probed endpoints that did not answer.
     pub(super) unreachable: BTreeSet<String>,
@@ -134,8 +135,9 @@ impl World {
             channels: BTreeMap::new(),
             names: BTreeMap::new(),
             bridges: BTreeMap::new(),
-            dialplan: Dialplan::lab(options.dialplan),
+            dialplan: Dialplan::lab(options.dialplan, options.style),
             ready_dialplan: options.dialplan,
+            style: options.style,
             endpoints: options.endpoints.clone(),
             unreachable: options
                 .endpoints
@@ -184,7 +186,7 @@ impl World {
         self.shutting_down = false;
         self.ami.clear();
         self.ari.clear();
-        self.dialplan.reload(self.ready_dialplan);
+        self.dialplan.reload(self.ready_dialplan, self.style);
         // A boot takes its time: no two lives of a process begin in the same second.
         self.booted = self.now.max(self.booted + Duration::from_secs(1));
         self.reloaded = self.booted;
@@ -226,7 +228,7 @@ impl World {
     pub(super) fn next_name(&mut self, endpoint: &str) -> String {
         let serial = self.serial;
         self.serial += 1;
-        format!("PJSIP/{endpoint}-{serial:08x}")
+        format!("{}/{endpoint}-{serial:08x}", self.style.tech)
     }
 
     /// Grows with every channel.
@@ -238,7 +240,7 @@ impl World {
     /// A unique id as the server makes them.
     pub(super) fn next_id(&mut self) -> String {
         self.unique += 1;
-        format!("lab-{}.{}", self.clock.wall + self.now.as_secs(), self.unique)
+        format!("{}{}.{}", self.style.system, self.clock.wall + self.now.as_secs(), self.unique)
     }
 
     pub(super) fn plan_of(&self, number: &str) -> Plan {
