@@ -193,7 +193,9 @@ fn elastix(verb: &str) -> Cell {
     match verb {
         "connect" | "health" | "load" | "list" | "adopt" | "cancel" | "hangup" => (How::Native, None),
         "events" => (How::Native, Some("by AMI, each event asked for again")),
-        "originate" => (How::Native, Some("the dialplan context `ifbus`; how a telephone is dialled: pbxapi")),
+        "originate" => {
+            (How::Native, Some("the dialplan context `ifbus`; how a telephone is dialled: pbxapi"))
+        }
         "hold" | "resume" | "blind-transfer" | "attended-transfer" => (How::Native, Some(PLACES)),
         "dtmf" | "mute" => (How::Native, None),
         "conference" | "conference-control" => (How::Native, Some(PLACES)),

@@ -14,18 +14,22 @@
 #   KEEP_CONF=1 do not rewrite the configuration if the instance exists
 #   BOOTSTRAP=debootstrap  do not use mmdebstrap even if it is there
 #   HTTP_PORT   port for HTTP/ARI (default 8088; HTTPS is the next one)
+#   STYLE=issabel  contexts and accounts as inside of an Issabel, no ARI; the web server is not here (the test brings it)
 #
 # Needs root. Uses mmdebstrap when installed, else debootstrap. Prints the
 # ports and accounts when the AMI answers "fully booted".
 # Stop with: asterisk-down.sh FOLDER BIND
 set -eu
 
-[ $# -ge 2 ] || { sed -n '2,22p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,24p' "$0"; exit 2; }
 DIR=$1; BIND=$2; SUITE=${3:-forky}
 # What `ifbus setup asterisk` prints is what the laboratory runs.
 SETUP=$(cd "$(dirname "$0")/../../src/cli/setup/asterisk" && pwd)
 MIRROR=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' | grep -m1 '/debian/*$')}
 HTTP_PORT=${HTTP_PORT:-8088}
+STYLE=${STYLE:-lab}
+INSIDE=internal; SYSTEM="systemname = lab"; ARI=yes
+[ "$STYLE" = issabel ] && { INSIDE=from-internal; SYSTEM=""; ARI=no; }
 PKGS="asterisk,asterisk-modules,asterisk-core-sounds-en-wav"
 
 nextip() { echo "$1" | awk -F. -v n="$2" '{printf "%d.%d.%d.%d\n",$1,$2,$3,$4+n}'; }
@@ -105,7 +109,7 @@ astlogdir => $INST/log
 astcachedir => $INST/cache
 [options]
 transmit_silence = yes
-systemname = lab
+$SYSTEM
 documentation_language = en_US
 maxfiles = 20000
 hideconnect = yes
@@ -210,6 +214,14 @@ secret = md5-secret
 read = all
 write = all
 writetimeout = 1000
+; what pbxapi logs in as
+[admin]
+secret = admin-secret
+deny = 0.0.0.0/0.0.0.0
+permit = 127.0.0.0/255.0.0.0
+read = all
+write = all
+writetimeout = 5000
 ; smallest set of rights the control plane needs
 [least]
 secret = least-secret
@@ -247,7 +259,7 @@ X
 
 cat > "$E/ari.conf" <<X
 [general]
-enabled = yes
+enabled = $ARI
 pretty = no
 allowed_origins = http://$BIND
 [ifbus]
@@ -275,7 +287,7 @@ protocol = tcp
 bind = $BIND:5060
 [base](!)
 type = endpoint
-context = internal
+context = $INSIDE
 disallow = all
 allow = ulaw,alaw
 direct_media = no
@@ -436,7 +448,7 @@ clearglobalvars = no
 [globals]
 
 ; calls dialled by the phones
-[internal]
+[$INSIDE]
 exten => _10XX,1,Gosub(ifbus-inbound,s,1)
  same => n,Dial(PJSIP/\${EXTEN},30,tT)
  same => n,Hangup()
@@ -467,11 +479,12 @@ exten => _9.,1,Dial(PJSIP/\${EXTEN:1}@trunk,30)
 ; calls that come in through the trunk
 [from-trunk]
 exten => _6XX,1,Gosub(ifbus-inbound,s,1)
- same => n,Goto(internal,\${EXTEN},1)
-include => internal
+ same => n,Goto($INSIDE,\${EXTEN},1)
+include => $INSIDE
 
 X
 cat "$SETUP/extensions.conf" >> "$E/extensions.conf"
+[ "$STYLE" = issabel ] && cat "$SETUP/../elastix/contexts.conf" >> "$E/extensions.conf"
 cat >> "$E/extensions.conf" <<X
 
 ; load: Local/echo@load

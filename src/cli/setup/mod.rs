@@ -72,6 +72,34 @@ const KAMAILIO: [Part; 2] = [
         reload: "kamailio -c, then restart",
     },
 ];
+
+const ELASTIX: [Part; 4] = [
+    Part {
+        word: "manager",
+        file: "manager_custom.conf",
+        text: include_str!("elastix/manager_custom.conf"),
+        reload: "manager reload",
+    },
+    Part {
+        word: "dialplan",
+        file: "extensions_custom.conf",
+        // the waiting places are those of every Asterisk
+        text: concat!(include_str!("asterisk/extensions.conf"), include_str!("elastix/contexts.conf")),
+        reload: "dialplan reload",
+    },
+    Part {
+        word: "recordings",
+        file: "ifbus-recordings.conf",
+        text: include_str!("elastix/ifbus-recordings.conf"),
+        reload: "systemctl reload httpd",
+    },
+    Part {
+        word: "pbxapi",
+        file: "issabel.conf",
+        text: include_str!("elastix/issabel.conf"),
+        reload: "systemctl restart httpd php-fpm",
+    },
+];
 /// What stands for the server's name in the texts.
 const NAME: &str = "NAME";
 /// Lines that `ifbus test` cannot see, with the reason: they have to be taken as they are printed. Every other line is
@@ -211,12 +239,17 @@ const fn parts(kind: Kind) -> &'static [Part] {
     match kind {
         Kind::Asterisk => &ASTERISK,
         Kind::Kamailio => &KAMAILIO,
+        Kind::Elastix => &ELASTIX,
     }
 }
 
 fn unseen(part: &Part) -> impl Iterator<Item = (&'static str, &'static str)> {
     let word = part.word;
-    UNSEEN.iter().filter(move |(of, ..)| *of == word).map(|(_, line, why)| (*line, *why))
+    let text = part.text;
+    UNSEEN
+        .iter()
+        .filter(move |(of, line, _)| *of == word && text.contains(line))
+        .map(|(_, line, why)| (*line, *why))
 }
 
 fn filled(part: &Part, known: &Known) -> String {

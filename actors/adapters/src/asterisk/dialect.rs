@@ -22,6 +22,8 @@ pub struct Dialect {
     pub files_setup: &'static str,
     /// The event stream is missed where it is not there. Otherwise AMI alone is how this kind is.
     pub misses_ari: bool,
+    /// Its telephones may be on chan_sip, which ends what nobody has answered with cause 16.
+    pub has_chan_sip: bool,
 }
 
 /// How a leg of ours is named.
@@ -43,6 +45,7 @@ pub const ASTERISK: Dialect = Dialect {
     files: "recordings are fetched over ARI: http.conf and ari.conf of `ifbus setup asterisk`",
     files_setup: "ifbus setup asterisk --only ari",
     misses_ari: true,
+    has_chan_sip: false,
 };
 
 /// Elastix 2 to 4 and Issabel: Asterisk with chan_sip or PJSIP, no ARI, a web server beside it.
@@ -53,6 +56,7 @@ pub const ISSABEL: Dialect = Dialect {
     files: "recordings are fetched from the web server: ifbus-recordings.conf of `ifbus setup elastix`",
     files_setup: "ifbus setup elastix --only recordings",
     misses_ari: false,
+    has_chan_sip: true,
 };
 
 impl Ids {

@@ -2,7 +2,7 @@
 //!
 //! Every fact may come late or twice, from the stream or from an answer; a stage never goes back.
 
-use ifbus_call::{By, Event, LegId, Stage};
+use ifbus_call::{By, Cause, Event, LegId, Stage};
 
 use super::cause::{self, End};
 use super::flight::{Timer, Work};
@@ -133,7 +133,13 @@ impl Asterisk {
         if leg_was.as_ref().is_some_and(|known| !known.made && known.foreign.is_none()) {
             self.tell(Event::Started(leg));
         }
-        let cause = cause::cause(past, end);
+        let cause = match cause::cause(past, end) {
+            // chan_sip: the ringing time is over, and nothing else before the answer (sheet elastix, section 5)
+            Cause::Rejected if end.cause == 16 && end.tech.is_none() && self.options.dialect.has_chan_sip => {
+                Cause::NoAnswer
+            }
+            cause => cause,
+        };
         self.parted(
             leg,
             leg_was.as_ref(),
