@@ -69,7 +69,7 @@ impl Drop for Stage {
 pub async fn run(screen: &Screen) -> Result<(), Failure> {
     let began = Instant::now();
     let (_stage, session) = screen.wait("setting up simulated servers", set_up(screen)).await?;
-    screen.note("two simulated servers, simulated telephones; nothing leaves this machine");
+    screen.note("three simulated servers, simulated telephones; nothing leaves this machine");
     unless_interrupted(play(&session), || "the demo and its calls are gone".to_owned()).await?;
     if screen.json {
         return Ok(());

@@ -423,7 +423,7 @@ pub struct DetectArgs {
 /// `ifbus setup`
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// The kind of server: asterisk
+    /// The kind of server: asterisk, elastix
     pub kind: String,
     /// The name it has, or will have, in ifbus
     #[arg(long = "for", value_name = "NAME")]

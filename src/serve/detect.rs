@@ -238,7 +238,9 @@ fn header<'a>(said: &'a str, name: &str) -> Option<&'a str> {
 
 /// The kind that calls itself so. Elastix and Issabel before Asterisk, which they contain.
 fn of_software(name: &str) -> Option<&'static str> {
-    const NAMES: [(&str, &str); 8] = [
+    const NAMES: [(&str, &str); 9] = [
+        // Elastix 5 is 3CX under the old name: nothing of the others applies to it
+        ("3cx", "3cx"),
         ("issabel", "elastix"),
         ("elastix", "elastix"),
         ("asterisk", "asterisk"),
@@ -257,6 +259,11 @@ fn conclude(host: String, signs: Vec<SignBody>, asked: Vec<String>, took: Durati
     let mut votes: BTreeMap<&str, u32> = BTreeMap::new();
     for kind in signs.iter().filter_map(|sign| sign.kind.as_deref()) {
         *votes.entry(kind).or_default() += 1;
+    }
+    // an Issabel has an Asterisk inside, whose interfaces name themselves
+    if votes.contains_key("elastix") {
+        let inside = votes.remove("asterisk").unwrap_or(0);
+        votes.entry("elastix").and_modify(|votes| *votes += inside);
     }
     let best = votes.iter().max_by_key(|(kind, votes)| (**votes, std::cmp::Reverse(**kind)));
     let (kind, agree) = best.map_or((None, 0), |(kind, votes)| (Some((*kind).to_owned()), *votes));

@@ -47,7 +47,7 @@ pub struct ServeOptions {
     pub config: Option<PathBuf>,
     /// Where to listen, instead of what the configuration says.
     pub listen: Option<SocketAddr>,
-    /// Two simulated servers instead of a configuration, and nothing is kept: for the demo and for rehearsals.
+    /// Simulated servers instead of a configuration, and nothing is kept: for the demo and for rehearsals.
     pub simulated: bool,
     /// Told once that it listens, and where.
     pub ready: Box<dyn FnOnce(SocketAddr) + Send>,

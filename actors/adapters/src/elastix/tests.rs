@@ -5,4 +5,5 @@ mod calls;
 mod hostile;
 mod narrow;
 mod options;
+mod pitfalls;
 mod rig;

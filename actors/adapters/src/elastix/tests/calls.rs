@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ifbus_call::order::Done;
-use ifbus_call::{Event, Order, RecordingId, Role, Verdict};
+use ifbus_call::{Cause, Event, Order, RecordingId, Role, Verdict};
 
 use super::rig::{A, B, INSTANCE, Rig, dial, json, page};
 use crate::adapter::{HttpReply, Input, LinkError};
@@ -196,4 +196,16 @@ fn a_recording_that_is_not_given_out_is_refused_with_the_reason() {
     let mut rig = Rig::ready(&[("recordings", "off")]);
     let refused = rig.refused(fetch());
     assert!(refused.to_string().contains("recordings is off"), "{refused}");
+}
+
+#[test]
+fn a_leg_that_nobody_answers_on_chan_sip_is_no_answer() {
+    let mut rig = Rig::ready(&[("dial_extension", "SIP/{n}ring")]);
+    rig.give(dial(A, Role::A, "1001", None));
+    rig.pump();
+    rig.server.hang_up(&Ids::Digits.native(INSTANCE, A), 16, true);
+    rig.pump();
+    rig.advance(Duration::from_secs(2));
+    let end = rig.events.iter().find(|event| matches!(event, Event::Ended { leg: A, .. })).expect("its end");
+    assert!(matches!(end, Event::Ended { cause: Cause::NoAnswer, .. }), "{end:?}");
 }

@@ -256,3 +256,16 @@ fn a_3cx_is_refused_by_its_name() {
         );
     }
 }
+
+#[test]
+fn at_most_four_calls_are_placed_at_once() {
+    let mut rig = Rig::narrow();
+    for leg in 1..=4 {
+        rig.give(dial(ifbus_call::LegId(leg), Role::A, "1001", None));
+    }
+    let refused = rig.refused(dial(ifbus_call::LegId(5), Role::A, "1001", None));
+    assert_eq!((refused.why, rig.asked("originate").len()), (Why::Overloaded, 4));
+    rig.reply(json(r#"{"status":"error", "message":"Originate failed"}"#));
+    rig.give(dial(ifbus_call::LegId(6), Role::A, "1001", None));
+    assert_eq!(rig.asked("originate").len(), 5);
+}
