@@ -1,6 +1,6 @@
 use super::diff::Sections;
 use super::known::Known;
-use super::{ASTERISK, filled};
+use super::{ASTERISK, ELASTIX, filled, unseen};
 
 fn part(word: &str) -> String {
     let part = ASTERISK.iter().find(|part| part.word == word).unwrap();
@@ -59,4 +59,16 @@ fn what_is_known_is_filled_in() {
     assert!(text.contains("bindaddr = 192.0.2.10\n") && text.contains("permit = 192.0.2.5/32\n"), "{text}");
     assert!(text.contains("secret = (choose one"), "a secret is never a default");
     assert!(part("manager").contains("permit = (choose one: "));
+}
+
+#[test]
+fn an_issabel_gets_files_that_its_updates_leave_alone_and_the_places_of_every_asterisk() {
+    let words: Vec<&str> = ELASTIX.iter().map(|part| part.word).collect();
+    assert_eq!(words, ["manager", "dialplan", "recordings", "pbxapi"]);
+    let of = |word: &str| filled(ELASTIX.iter().find(|part| part.word == word).unwrap(), &Known::default());
+    assert!(of("dialplan").starts_with(&part("dialplan")) && of("dialplan").contains("[ifbus-from-trunk]"));
+    assert!(of("manager").contains("secret = (choose one") && !of("manager").contains("[general]"));
+    for part in &ELASTIX {
+        assert!(unseen(part).all(|(line, _)| part.text.contains(line)), "{}", part.word);
+    }
 }

@@ -21,7 +21,8 @@ fn what_comes_next_follows_the_grammar() {
     assert_eq!(words("ifbus bus hold sip "), ["call_id=", "leg=", "call_id=<call>", "<server>"]);
     assert_eq!(words("ifbus show call "), ["<call>"]);
     assert_eq!(words("ifbus calls --server "), ["<server>"]);
-    assert_eq!(words("ifbus add sip pbx1 "), ["asterisk", "auto"]);
+    let kinds = ifbus_call::Kind::ALL.into_iter().map(|kind| kind.as_str().to_owned());
+    assert_eq!(words("ifbus add sip pbx1 "), kinds.chain(["auto".to_owned()]).collect::<Vec<_>>());
     assert!(words("ifbus hangup sip --").contains(&"--dry-run".to_owned()));
     assert!(words("ifbus config ").contains(&"check".to_owned()));
     assert_eq!(words("ifbus list sip "), [""; 0]);

@@ -71,7 +71,6 @@ fn point_3_the_users_own_words_are_understood_under_every_name() {
 
 #[test]
 fn a_blank_in_place_of_a_comma_is_understood_after_auth() {
-    assert!(plan("ifbus add sip pbx1 --host h --auth user=ifbus secret=env:S").is_ok());
     assert!(plan("ifbus add sip pbx1 asterisk --host h --auth user=ifbus secret=env:S").is_ok());
 }
 
@@ -88,7 +87,10 @@ fn point_1_a_slip_is_answered_with_what_was_meant() {
     assert_eq!(failure.exit, Exit::Usage);
     let text = "error: there is no command `cal`; nothing was done\n  did you mean `call`?   all commands: ifbus --help";
     assert_eq!(failure.to_string(), text);
-    let text = "error: no kind of server is called `astersik`; nothing was added\n  did you mean asterisk?   known: asterisk";
+    let text = format!(
+        "error: no kind of server is called `astersik`; nothing was added\n  did you mean asterisk?   known: {}",
+        ifbus_call::Kind::names()
+    );
     assert_eq!(plan("ifbus add sip pbx1 astersik").err().unwrap().to_string(), text);
 }
 

@@ -50,6 +50,23 @@ fn the_kind_with_most_signs_wins_and_the_others_are_counted() {
     assert_eq!(conclude("h".to_owned(), Vec::new(), Vec::new(), Duration::ZERO).kind, None);
 }
 
+#[test]
+fn an_issabel_is_not_taken_for_the_asterisk_inside_and_a_3cx_not_for_an_elastix() {
+    let ami = sign("5038/tcp".to_owned(), Ask::Banner, "Asterisk Call Manager/5.0.4\r\n");
+    let sip = |agent: &str| {
+        let said = format!("SIP/2.0 200 OK\r\nUser-Agent: {agent}\r\n\r\n");
+        sign("5060/udp".to_owned(), Ask::Options, &said)
+    };
+    let found =
+        conclude("h".to_owned(), vec![ami, sip("IssabelPBX-2.12(16.28.0)")], Vec::new(), Duration::ZERO);
+    assert_eq!(
+        (found.kind.as_deref(), found.agree, found.differ, found.can_drive),
+        (Some("elastix"), 2, 0, true)
+    );
+    let found = conclude("h".to_owned(), vec![sip("3CXPhoneSystem 18.0")], Vec::new(), Duration::ZERO);
+    assert_eq!((found.kind.as_deref(), found.can_drive), (Some("3cx"), false));
+}
+
 #[actix_web::test]
 async fn point_10_a_simulated_asterisk_is_named_and_nobody_logged_in() {
     for profile in [Profile::V22, Profile::V16] {
