@@ -4,6 +4,8 @@
 
 pub mod ami;
 pub mod ari;
+pub mod au;
+pub mod extmodule;
 pub mod jsonrpc;
 pub mod md5;
 pub mod netstring;

@@ -1,3 +1,5 @@
+//! WAV, as Asterisk writes it and as recordings are handed on: a header of 44 bytes, then samples of 16 bits, 8000 Hz, one channel.
+
 //! WAV, as far as the servers write it: a header of 44 bytes, then samples of 16 bits, 8000 Hz, one channel.
 //!
 //! The writer sets both lengths when it closes the file, so the header tells whether it is whole (sheet asterisk,
@@ -33,6 +35,19 @@ pub fn length(header: &[u8; HEADER]) -> Result<u64, BadWav> {
     }
     let (riff, data) = (number(4), number(40));
     if riff == data + HEADER as u64 - 8 { Ok(riff + 8) } else { Err(BadWav::Unfinished) }
+}
+
+/// The header of a file of so many samples; `None` if they are more than a header can say.
+#[must_use]
+pub fn header(samples: u64) -> Option<[u8; HEADER]> {
+    let data = u32::try_from(samples.checked_mul(2)?).ok()?;
+    let riff = data.checked_add(HEADER as u32 - 8)?;
+    let mut header = [0; HEADER];
+    header[..4].copy_from_slice(b"RIFF");
+    header[4..8].copy_from_slice(&riff.to_le_bytes());
+    header[8..40].copy_from_slice(&FORMAT);
+    header[40..].copy_from_slice(&data.to_le_bytes());
+    Some(header)
 }
 
 /// A file on its way to us: nothing is handed on before its header was checked.

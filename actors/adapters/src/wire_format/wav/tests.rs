@@ -33,3 +33,11 @@ fn any_other_format_is_refused() {
         assert_eq!(length(&header), Err(BadWav::OtherFormat), "byte {place}");
     }
 }
+
+#[test]
+fn what_is_written_is_what_is_read() {
+    for samples in [0_u64, 1, 8000] {
+        assert_eq!(length(&super::header(samples).unwrap()), Ok(HEADER as u64 + 2 * samples));
+    }
+    assert_eq!(super::header(u64::from(u32::MAX)), None, "more than a header can say");
+}
