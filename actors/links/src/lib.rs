@@ -66,8 +66,8 @@ impl Network for Sockets {
                 trust.as_ref().map(|trust| Tls::new(trust, host, port, pins)).transpose()
             };
             let why = match endpoint {
-                Endpoint::Tcp { host, port, tls } => match secured(&tls, &host, port) {
-                    Ok(tls) => stream::run(id, &host, port, tls, mail, &sink).await,
+                Endpoint::Tcp { host, port, tls, quickack } => match secured(&tls, &host, port) {
+                    Ok(tls) => stream::run(id, (&host, port), (tls, quickack), mail, &sink).await,
                     Err(why) => why,
                 },
                 Endpoint::Udp { host, port } => udp::run(id, &host, port, mail, &sink).await,

@@ -1,9 +1,14 @@
 //! A TCP stream, with or without TLS. Reading never waits for writing.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use futures_util::StreamExt;
 use ifbus_adapters::adapter::{LinkError, LinkId};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::codec::{BytesCodec, FramedRead};
@@ -15,9 +20,8 @@ use crate::{CONNECT_WITHIN, READ_BYTES, Report, Sink, link_error};
 /// Runs the stream to its end and says why it ended.
 pub(crate) async fn run(
     id: LinkId,
-    host: &str,
-    port: u16,
-    tls: Option<Tls>,
+    (host, port): (&str, u16),
+    (tls, quickack): (Option<Tls>, bool),
     mail: Mail,
     sink: &Sink,
 ) -> LinkError {
@@ -32,6 +36,7 @@ pub(crate) async fn run(
     }
     let Some(tls) = tls else {
         let (reading, writing) = stream.into_split();
+        let reading = Acknowledged { reading, quickack };
         return carry(id, reading, writing, mail, sink).await;
     };
     let handshake = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), stream);
@@ -47,6 +52,26 @@ pub(crate) async fn run(
         Err(_) => LinkError::Tls(
             "the peer does not answer in TLS: a port for clear text waits like this".to_owned(),
         ),
+    }
+}
+
+/// The reading half of a stream; what was read is acknowledged at once, if that is wanted.
+struct Acknowledged {
+    reading: OwnedReadHalf,
+    quickack: bool,
+}
+
+impl AsyncRead for Acknowledged {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Linux takes it back by itself, so it is said before every wait. Refused, it only costs time.
+        if self.quickack {
+            let _ = self.reading.as_ref().set_quickack(true);
+        }
+        Pin::new(&mut self.reading).poll_read(context, buffer)
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn run(story: impl Future<Output = ()>) {
 }
 
 fn tcp(port: u16) -> Endpoint {
-    Endpoint::Tcp { host: "127.0.0.1".into(), port, tls: None }
+    Endpoint::Tcp { host: "127.0.0.1".into(), port, tls: None, quickack: false }
 }
 
 pub(crate) async fn listener() -> (TcpListener, u16) {
@@ -162,7 +162,8 @@ fn nobody_listening_is_a_refusal() {
 fn a_name_without_an_address_is_no_route_or_a_word_of_the_system() {
     run(async {
         let reports = Reports::default();
-        let endpoint = Endpoint::Tcp { host: "no-such-host.invalid".into(), port: 1, tls: None };
+        let endpoint =
+            Endpoint::Tcp { host: "no-such-host.invalid".into(), port: 1, tls: None, quickack: false };
         let _link = Sockets::default().open(ID, endpoint, reports.sink());
         assert!(!reports.closed().await.to_string().is_empty());
     });

@@ -205,6 +205,7 @@ impl Asterisk {
             host: self.options.host.clone(),
             port: self.options.port,
             tls: self.options.tls.trust(&self.server),
+            quickack: false,
         };
         *self.session(slot) = Session { link: Link::Opening, ..Session::default() };
         self.open(slot, endpoint);

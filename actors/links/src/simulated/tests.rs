@@ -60,7 +60,7 @@ fn open(
     reports: &Rc<RefCell<Vec<Report>>>,
 ) -> Box<dyn crate::Link> {
     let reports = Rc::clone(reports);
-    let endpoint = Endpoint::Tcp { host: host.into(), port, tls: None };
+    let endpoint = Endpoint::Tcp { host: host.into(), port, tls: None, quickack: false };
     network.open(ID, endpoint, Rc::new(move |report| reports.borrow_mut().push(report)))
 }
 

@@ -44,7 +44,12 @@ async fn place(identity: &Identity) -> Place {
 
 impl Place {
     fn endpoint(&self, host: &str, trust: &Trust) -> Endpoint {
-        Endpoint::Tcp { host: host.into(), port: self.front.at().port(), tls: Some(trust.clone()) }
+        Endpoint::Tcp {
+            host: host.into(),
+            port: self.front.at().port(),
+            tls: Some(trust.clone()),
+            quickack: false,
+        }
     }
 
     /// Opens a link that has something to say at once; the server hears it if the link comes up.
@@ -203,7 +208,7 @@ fn clear_text_at_a_port_where_tls_is_expected_is_told_as_that() {
         let (listener, port) = listener().await;
         let reports = Reports::default();
         let trust = Trust::Pinned(Fingerprint([0; 32]));
-        let endpoint = Endpoint::Tcp { host: "127.0.0.1".into(), port, tls: Some(trust) };
+        let endpoint = Endpoint::Tcp { host: "127.0.0.1".into(), port, tls: Some(trust), quickack: false };
         let link = Sockets::default().open(ID, endpoint, reports.sink());
         link.send(b"secret".to_vec());
         let (mut peer, _) = listener.accept().await.unwrap();
@@ -223,7 +228,7 @@ fn a_peer_that_is_silent_in_the_handshake_is_told_as_that() {
         let (listener, port) = listener().await;
         let reports = Reports::default();
         let trust = Trust::Pinned(Fingerprint([0; 32]));
-        let endpoint = Endpoint::Tcp { host: "127.0.0.1".into(), port, tls: Some(trust) };
+        let endpoint = Endpoint::Tcp { host: "127.0.0.1".into(), port, tls: Some(trust), quickack: false };
         let _link = Sockets::default().open(ID, endpoint, reports.sink());
         let _peer = listener.accept().await.unwrap();
         let why = reports.closed().await;
@@ -236,7 +241,12 @@ fn clear_text_to_a_port_with_tls_ends_the_link() {
     run(async {
         let place = place(&Identity::self_signed(&["127.0.0.1"], Days::default())).await;
         let reports = Reports::default();
-        let endpoint = Endpoint::Tcp { host: "127.0.0.1".into(), port: place.front.at().port(), tls: None };
+        let endpoint = Endpoint::Tcp {
+            host: "127.0.0.1".into(),
+            port: place.front.at().port(),
+            tls: None,
+            quickack: false,
+        };
         let link = Sockets::default().open(ID, endpoint, reports.sink());
         link.send(b"Action: Ping\r\n\r\n".to_vec());
         let why = reports.closed().await;
