@@ -22,6 +22,7 @@ pub mod template;
 mod timers;
 pub mod trust;
 pub mod wire_format;
+pub mod yate;
 
 pub use adapter::{Adapter, Input, Output};
 pub use asterisk::Asterisk;

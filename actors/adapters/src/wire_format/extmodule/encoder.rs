@@ -131,6 +131,14 @@ impl Command {
         self
     }
 
+    /// The same message under another id.
+    #[must_use]
+    pub fn under(mut self, id: u128) -> Self {
+        let begun = "%%>message:".len();
+        self.line.replace_range(begun..begun + 32, &format!("{id:032x}"));
+        self
+    }
+
     /// The line to send.
     ///
     /// # Errors

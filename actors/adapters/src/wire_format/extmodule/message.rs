@@ -137,6 +137,12 @@ impl<'a> Params<'a> {
         self.get(key).is_some()
     }
 
+    /// The fields as they came.
+    #[must_use]
+    pub const fn raw(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// Every key and value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
         self.0.split(|byte| *byte == b':').filter_map(|field| {
