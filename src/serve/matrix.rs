@@ -144,6 +144,7 @@ fn cell(verb: &str, kind: Kind) -> Cell {
         Kind::Asterisk => asterisk(verb),
         Kind::Kamailio => kamailio(verb),
         Kind::Elastix => elastix(verb),
+        Kind::Yate => yate(verb),
     }
 }
 
@@ -202,6 +203,25 @@ fn elastix(verb: &str) -> Cell {
         "record" => (How::Native, Some("the AMI right `system`")),
         "fetch-recording" => (How::Native, Some("the folder `/ifbus-recordings/` of its web server")),
         "drain" => (How::Native, Some("inbound: the dialplan block `ifbus-inbound`")),
+        other => unreachable!("{other} is no verb"),
+    }
+}
+
+/// Sheet yate, section 14.
+fn yate(verb: &str) -> Cell {
+    match verb {
+        "connect" | "health" | "events" | "load" | "list" | "originate" | "cancel" | "hangup" => {
+            (How::Native, None)
+        }
+        "resume" | "blind-transfer" | "conference" | "conference-control" | "adopt" | "dtmf" => {
+            (How::Native, None)
+        }
+        "hold" | "attended-transfer" | "mute" => {
+            (How::Native, Some("music.slin and silence.slin on the server"))
+        }
+        "record" => (How::Native, Some("a folder that Yate may write to")),
+        "fetch-recording" => (How::Setup, Some("a web server that gives out the folder of recordings")),
+        "drain" => (How::Native, Some("inbound: as long as ifbus is connected")),
         other => unreachable!("{other} is no verb"),
     }
 }

@@ -318,10 +318,13 @@ impl Stage {
         samples.expect("whole samples").chunks(1200).flat_map(recognise_samples).collect()
     }
 
-    /// Our id of the foreign leg whose name has this in it.
-    pub fn foreign_id(&self, part: &str) -> Option<LegId> {
+    /// Our id of the foreign leg of this phone: by the name the server gives it, or by its number.
+    pub fn foreign_id(&self, phone: &str) -> Option<LegId> {
         let legs = self.fleet().board.foreign();
-        legs.iter().find(|leg| leg.native.contains(part)).map(|leg| leg.id.parse().expect("a leg id"))
+        let part = format!("/{phone}-");
+        let named = legs.iter().find(|leg| leg.native.contains(&part));
+        let leg = named.or_else(|| legs.iter().find(|leg| leg.party == phone));
+        leg.map(|leg| leg.id.parse().expect("a leg id"))
     }
 
     pub fn hang_up_foreign(&self, leg: LegId) {

@@ -14,6 +14,8 @@ use crate::key::{self, BadOptions, Key};
 use crate::opensips::{self, OpenSips};
 use crate::proxied::Sip;
 use crate::random::Random;
+use crate::key::{BadOptions, Key};
+use crate::yate::{self, Yate};
 
 /// Host, port, and the `--auth` and `--set` pairs of one server. Each kind checks its own keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -145,6 +147,11 @@ fn proxied<P: Proxied + 'static>(
             let anchor = Media::new(name.clone(), media(seed()));
             Box::new(Anchored::new(Box::new(make(seed())), anchor, seed()))
         }),
+        Kind::Yate => {
+            let options = yate::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let server = server.clone();
+            Ok(Box::new(move |seed| Box::new(Yate::new(options.clone(), instance, server.clone(), seed))))
+        }
     }
 }
 
@@ -159,6 +166,7 @@ pub fn port_of(kind: Kind, settings: &Settings) -> u16 {
         Kind::OpenSips => 8888,
         Kind::Asterisk | Kind::Elastix if is_tls => 5039,
         Kind::Asterisk | Kind::Elastix => 5038,
+        Kind::Yate => yate::options::PORT,
     })
 }
 
@@ -170,6 +178,7 @@ pub const fn keys(kind: Kind) -> &'static [Key] {
         Kind::Kamailio => kamailio::KEYS,
         Kind::OpenSips => opensips::KEYS,
         Kind::Elastix => elastix::KEYS,
+        Kind::Yate => yate::KEYS,
     }
 }
 

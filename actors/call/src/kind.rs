@@ -17,6 +17,8 @@ pub enum Kind {
     OpenSips,
     /// Elastix 2 to 4 and Issabel, by AMI and pbxapi.
     Elastix,
+    /// Yate 6.4, by its external module protocol.
+    Yate,
 }
 
 /// A kind nobody knows.
@@ -26,7 +28,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Asterisk, Self::Kamailio, Self::OpenSips, Self::Elastix];
+    pub const ALL: [Self; 5] = [Self::Asterisk, Self::Kamailio, Self::OpenSips, Self::Elastix, Self::Yate];
 
     /// The word used on every surface.
     #[must_use]
@@ -36,6 +38,7 @@ impl Kind {
             Self::Kamailio => "kamailio",
             Self::OpenSips => "opensips",
             Self::Elastix => "elastix",
+            Self::Yate => "yate",
         }
     }
 

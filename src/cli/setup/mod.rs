@@ -100,6 +100,17 @@ const ELASTIX: [Part; 4] = [
         reload: "systemctl restart httpd php-fpm",
     },
 ];
+
+const YATE: [Part; 3] = [
+    Part { word: "modules", file: "yate.conf", text: include_str!("yate/yate.conf"), reload: "restart yate" },
+    Part {
+        word: "listener",
+        file: "extmodule.conf",
+        text: include_str!("yate/extmodule.conf"),
+        reload: "restart yate",
+    },
+    Part { word: "sounds", file: "sounds.sh", text: include_str!("yate/sounds.sh"), reload: "sh sounds.sh" },
+];
 /// What stands for the server's name in the texts.
 const NAME: &str = "NAME";
 /// Lines that `ifbus test` cannot see, with the reason: they have to be taken as they are printed. Every other line is
@@ -181,7 +192,7 @@ fn print(screen: &Screen, kind: Kind, chosen: &[&Part], known: &Known) -> Result
     screen.note(&format!("nothing was changed on {name}. apply there: {}", reloads.join(", ")));
     let host = known.host.as_deref().unwrap_or("HOST");
     screen.note(&format!(
-        "then here: ifbus add sip {name} {kind} --host {} --auth {}     check: ifbus test sip {name}",
+        "then here: ifbus add sip {name} {kind} --host {}{}     check: ifbus test sip {name}",
         clean(host),
         auth(kind)
     ));
@@ -230,8 +241,9 @@ const fn comment(kind: Kind) -> &'static str {
 /// What is shown at login, as it is given to `add`.
 const fn auth(kind: Kind) -> &'static str {
     match kind {
-        Kind::Asterisk => "user=ifbus,secret=prompt",
-        Kind::Kamailio => "secret=prompt",
+        Kind::Asterisk => " --auth user=ifbus,secret=prompt",
+        Kind::Kamailio => " --auth secret=prompt",
+        Kind::Yate => "",
     }
 }
 
@@ -240,6 +252,7 @@ const fn parts(kind: Kind) -> &'static [Part] {
         Kind::Asterisk => &ASTERISK,
         Kind::Kamailio => &KAMAILIO,
         Kind::Elastix => &ELASTIX,
+        Kind::Yate => &YATE,
     }
 }
 

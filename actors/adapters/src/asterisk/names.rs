@@ -6,11 +6,12 @@
 
 use std::fmt;
 
-use ifbus_call::{Address, CallId, ConferenceId, InstanceId, LegId, RecordingId, Role, Tag};
+use ifbus_call::{ConferenceId, InstanceId, LegId, RecordingId};
 
 use super::legs::Room;
-
+use crate::tag::ulid;
 pub(super) use crate::digest::{digest, foreign};
+pub(super) use crate::tag::{hexadecimal, read, written};
 
 /// The channel variable that holds call, role and party.
 pub(crate) const CALL: &str = "IFBUS_CALL";
@@ -57,18 +58,6 @@ fn from_digits(instance: InstanceId, native: &[u8]) -> Option<LegId> {
     };
     let is_ours = native[10] == b'.' && number(&native[..10]) == Some(u128::from(short(instance)));
     number(&native[11..]).filter(|_| is_ours).map(LegId)
-}
-
-/// Lower-case digits only: what we write is what must come back.
-pub(super) fn hexadecimal(digits: &[u8]) -> Option<u128> {
-    digits.iter().try_fold(0_u128, |value, byte| {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => return None,
-        };
-        Some((value << 4) | u128::from(digit))
-    })
 }
 
 /// The room of a conference: the instance is in its name, so that two of them share no room.

@@ -88,7 +88,7 @@ impl Yate {
             return Some(leg);
         }
         let channel = Channel::new(native)?;
-        let leg = crate::tag::foreign(&self.server, self.life.boot.as_ref()?, native.as_bytes());
+        let leg = crate::digest::foreign(&self.server, self.life.boot.as_ref()?, native.as_bytes());
         self.life.legs.insert(leg, Leg::new(true)).made = true;
         self.life.legs.name(leg, &channel);
         Some(leg)

@@ -28,7 +28,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What the operator has to provide.
 const NEEDS: &str =
-    "Yate hands out no files: serve the folder of recordings by HTTP and set files=http://HOST:PORT";
+    "Yate hands out no files: serve the folder of recordings by HTTP and set fetch=http://HOST:PORT";
 
 /// A download under way.
 #[derive(Debug)]
@@ -64,6 +64,7 @@ impl Yate {
             port: files.port,
             path: format!("{}/{file}", files.path),
             basic: None,
+            bearer: None,
             body: None,
             within: Duration::from_secs(2),
             reply_max: 64,
@@ -156,7 +157,7 @@ impl Yate {
                 self.not_fetched(ticket, Why::Refused, Some(reply.status), text);
             }
             Err(LinkError::Refused) => {
-                self.not_fetched(ticket, Why::Prerequisite, None, "nobody listens at the address of `files`");
+                self.not_fetched(ticket, Why::Prerequisite, None, "nobody listens at the address of `fetch`");
             }
             Err(LinkError::Limit(_)) => {
                 self.not_fetched(ticket, Why::Refused, None, "the file is larger than 512 MB");

@@ -43,8 +43,8 @@ impl Yate {
             None => findings.push(finding(
                 "recording",
                 Verdict::Warn,
-                "no `files`: calls are recorded, and the files stay on the server".to_owned(),
-                "serve the folder of recordings by HTTP and set files=http://HOST:PORT",
+                "no `fetch`: calls are recorded, and the files stay on the server".to_owned(),
+                "serve the folder of recordings by HTTP and set fetch=http://HOST:PORT",
             )),
         }
         if self.options.sip.is_some() {
@@ -165,7 +165,7 @@ impl Yate {
 }
 
 const SIP_FIX: &str = "load ysipchan, or set sip=host:port (sip=off to leave it out)";
-const FILES_FIX: &str = "serve the folder of recordings by HTTP at the address of `files`";
+const FILES_FIX: &str = "serve the folder of recordings by HTTP at the address of `fetch`";
 
 /// Older engines keep a stuck reader, and crash on a receiver that was destroyed (sheet, section 12).
 fn version_finding(version: &str) -> Finding {

@@ -26,7 +26,6 @@ mod proof;
 mod recording;
 mod session;
 mod steps;
-pub mod template;
 mod tones;
 
 pub use machine::Yate;

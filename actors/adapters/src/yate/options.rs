@@ -1,14 +1,19 @@
 //! What an operator tells about a Yate, checked before anything is connected.
 //!
 //! One table, [`KEYS`], is the source for the command line, the configuration file and the documentation. How `Dial`
-//! uses the templates: [`super::template`].
+//! uses the templates: [`Party::of`].
 
 use std::collections::BTreeMap;
 
 use ifbus_call::address::Form;
+use ifbus_call::{Address, Kind};
 
-use super::template::{BadTemplate, Template};
-use crate::key::{Key, key};
+use crate::key::{self, BadOptions, Key, key, shown};
+use crate::template::Template;
+
+/// Where a template may lead: the server's own routing, an account it has registered, and drivers that lead to a
+/// telephone. Others play files or start programs.
+const WAYS: [&str; 5] = ["route", "line", "sip", "iax", "h323"];
 
 /// The port `ifbus setup yate` prints; Yate itself has none.
 pub const PORT: u16 = 5039;
@@ -35,21 +40,21 @@ pub const KEYS: &[Key] = &[
         "the one setup prints",
     ),
     key(
-        "files",
-        "where that folder is served, such as http://10.0.0.5:8088/ifbus",
-        "",
-        "Yate has no way to hand out a file; without it recordings stay on the server",
+        "fetch",
+        "where that folder is served: http://HOST:PORT/PATH, or off",
+        "off",
+        "Yate has no way to hand out a file; without a file server recordings stay there",
     ),
     key(
         "dial_extension",
         "how an extension is called",
-        "{n}",
+        "route/{n}",
         "the server's own routing knows its phones; \
          sip/sip:{n}@host:port goes past it",
     ),
     key(
         "dial_e164",
-        "how a number is called, such as line:account/{n}",
+        "how a number is called, such as line/account/{n}",
         "",
         "the name of an account cannot be guessed; {n} keeps the +, {digits} drops it",
     ),
@@ -67,40 +72,6 @@ pub const KEYS: &[Key] = &[
          management answers but whose SIP is dead is dead",
     ),
 ];
-
-/// Why settings are not usable.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadOptions {
-    /// A required key is absent.
-    #[error("`{0}` is missing")]
-    Missing(&'static str),
-    /// There is no such key.
-    #[error("yate has no setting `{0}`")]
-    UnknownKey(String),
-    /// A port that is none.
-    #[error("`port` is a port from 1 to 65535, not `{0}`")]
-    Port(String),
-    /// Neither a name nor an address.
-    #[error("`host` is a name or an address")]
-    Host,
-    /// No folder.
-    #[error("`{0}` is an absolute path of at most 100 letters, digits, and any of - _ . /")]
-    Folder(&'static str),
-    /// No URL of ours.
-    #[error("`files` is http://HOST[:PORT][/PATH], not `{0}`")]
-    Files(String),
-    /// A template that cannot work.
-    #[error("`{key}`: {why}")]
-    Template {
-        /// Which key.
-        key: &'static str,
-        /// What is wrong with it.
-        why: BadTemplate,
-    },
-    /// Neither `host:port` nor `off`.
-    #[error("`sip` is host:port or off, not `{0}`")]
-    Sip(String),
-}
 
 /// The settings of one Yate, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +107,36 @@ pub struct Files {
     pub path: String,
 }
 
+/// Whom to call, in the engine's words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Party {
+    /// The party, where the server's routing is not asked.
+    pub direct: Option<String>,
+    /// What is called: the number the server's routing is asked for.
+    pub called: String,
+    /// The account of the server to call through.
+    pub line: Option<String>,
+}
+
+impl Party {
+    /// Whom a template makes of an address; `None` if it would be too long.
+    #[must_use]
+    pub fn of(template: &Template, address: &Address) -> Option<Self> {
+        let filled = template.channel(address)?;
+        if let Some(called) = filled.strip_prefix("route/") {
+            return Some(Self { direct: None, called: called.to_owned(), line: None });
+        }
+        let called = address.as_str().to_owned();
+        let account = filled.strip_prefix("line/").and_then(|rest| rest.split_once('/'));
+        Some(match account {
+            Some((line, number)) => {
+                Self { direct: Some(format!("line/{number}")), called, line: Some(line.to_owned()) }
+            }
+            None => Self { direct: Some(filled), called, line: None },
+        })
+    }
+}
+
 impl Options {
     /// Checks settings given as name and value; [`KEYS`] names them.
     ///
@@ -143,22 +144,18 @@ impl Options {
     ///
     /// The first setting that is missing, unknown or malformed.
     pub fn new(given: &BTreeMap<String, String>) -> Result<Self, BadOptions> {
-        if let Some(unknown) = given.keys().find(|name| KEYS.iter().all(|key| key.name != name.as_str())) {
-            return Err(BadOptions::UnknownKey(shown(unknown, 60)));
-        }
-        let host = given.get("host").ok_or(BadOptions::Missing("host"))?.clone();
-        if !is_host(&host) {
-            return Err(BadOptions::Host);
-        }
+        key::known(Kind::Yate, KEYS, given)?;
+        let host = key::host(given)?;
+        let template = |name, default| key::template(given, name, default, &WAYS);
         Ok(Self {
-            port: port(given)?,
+            port: key::port(given, "port", PORT, 1)?,
             sounds: folder(given, "sounds", "/var/lib/yate/ifbus")?,
             recordings: folder(given, "recordings", "/var/spool/yate/ifbus")?,
-            files: given.get("files").map(|url| files(url)).transpose()?,
-            dial_extension: Some(template(given, "dial_extension")?.unwrap_or_else(Template::routed)),
-            dial_e164: template(given, "dial_e164")?,
-            dial_uri: template(given, "dial_uri")?,
-            sip: sip(given, &host)?,
+            files: fetch(given)?,
+            dial_extension: template("dial_extension", Some("route/{n}"))?,
+            dial_e164: template("dial_e164", None)?,
+            dial_uri: template("dial_uri", None)?,
+            sip: key::sip(given, &host)?,
             host,
         })
     }
@@ -176,81 +173,44 @@ impl Options {
     /// Whether the server is on this machine, where clear text is read by nobody else.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        key::is_loopback(&self.host)
     }
 }
 
-fn port(given: &BTreeMap<String, String>) -> Result<u16, BadOptions> {
-    let Some(value) = given.get("port") else { return Ok(PORT) };
-    let port = value.parse::<u16>().ok().filter(|port| *port > 0);
-    port.ok_or_else(|| BadOptions::Port(shown(value, 20)))
-}
-
 fn folder(given: &BTreeMap<String, String>, key: &'static str, default: &str) -> Result<String, BadOptions> {
-    let value = given.get(key).map_or(default, String::as_str);
-    let value = value.trim_end_matches('/');
+    let value = given.get(key).map_or(default, String::as_str).trim_end_matches('/');
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/');
     let is_folder = value.starts_with('/')
         && value.len() <= 100
         && value.bytes().all(sound)
         && value.split('/').all(|part| part != "..");
-    if is_folder { Ok(value.to_owned()) } else { Err(BadOptions::Folder(key)) }
+    if is_folder { Ok(value.to_owned()) } else { Err(BadOptions::Path(key)) }
 }
 
-fn files(url: &str) -> Result<Files, BadOptions> {
-    let bad = || BadOptions::Files(shown(url, 80));
-    let rest = url.strip_prefix("http://").filter(|rest| rest.len() <= 200).ok_or_else(bad)?;
+fn fetch(given: &BTreeMap<String, String>) -> Result<Option<Files>, BadOptions> {
+    match given.get("fetch").map(String::as_str) {
+        None | Some("off") => Ok(None),
+        Some(url) => files(url).map(Some).ok_or_else(|| BadOptions::Fetch(shown(url, 80))),
+    }
+}
+
+fn files(url: &str) -> Option<Files> {
+    let rest = url.strip_prefix("http://").filter(|rest| rest.len() <= 200)?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (host, port) = host_and_port(authority, 80).ok_or_else(bad)?;
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok().filter(|port| *port > 0)?),
+        _ => (authority, 80),
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    // an address with colons is told from a port by its brackets alone
+    if bare.is_none() && host.contains(':') {
+        return None;
+    }
+    let host = bare.unwrap_or(host);
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b'~');
-    if !path.bytes().all(sound) || path.split('/').any(|part| part == "..") {
-        return Err(bad());
-    }
-    Ok(Files { host, port, path: path.trim_end_matches('/').to_owned() })
-}
-
-/// The beginning of a value, so that an error can be printed whatever it holds.
-fn shown(value: &str, most: usize) -> String {
-    value.chars().take(most).flat_map(char::escape_debug).collect()
-}
-
-fn template(given: &BTreeMap<String, String>, key: &'static str) -> Result<Option<Template>, BadOptions> {
-    let parsed = given.get(key).map(|value| value.parse::<Template>()).transpose();
-    parsed.map_err(|why| BadOptions::Template { key, why })
-}
-
-/// A name, an IPv4 or an IPv6 address.
-fn is_host(text: &str) -> bool {
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'_');
-    (1..=100).contains(&text.len()) && text.bytes().all(sound)
-}
-
-fn host_and_port(text: &str, default: u16) -> Option<(String, u16)> {
-    let inner =
-        |name: &str| name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::to_owned);
-    let (name, port) = match text.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => {
-            (name, port.parse::<u16>().ok().filter(|port| *port > 0)?)
-        }
-        _ => (text, default),
-    };
-    let bare = inner(name);
-    // an address with colons is known from its brackets alone
-    let name = match bare {
-        Some(name) => name,
-        None if name.contains(':') => return None,
-        None => name.to_owned(),
-    };
-    is_host(&name).then_some((name, port))
-}
-
-fn sip(given: &BTreeMap<String, String>, host: &str) -> Result<Option<(String, u16)>, BadOptions> {
-    match given.get("sip").map(String::as_str) {
-        None => Ok(Some((host.to_owned(), 5060))),
-        Some("off") => Ok(None),
-        Some(value) => {
-            let named = value.rsplit_once(':').is_some().then(|| host_and_port(value, 5060)).flatten();
-            named.map(Some).ok_or_else(|| BadOptions::Sip(shown(value, 60)))
-        }
-    }
+    let is_sound = !host.is_empty()
+        && host.bytes().all(key::is_of_host)
+        && path.bytes().all(sound)
+        && path.split('/').all(|part| part != "..");
+    is_sound.then(|| Files { host: host.to_owned(), port, path: path.trim_end_matches('/').to_owned() })
 }

@@ -15,8 +15,8 @@ use super::legs::{Leg, Peer, Room};
 use super::listing;
 use super::machine::{Phase, Yate};
 use super::names;
+use super::options::Party;
 use super::session::Reply;
-use super::template::Party;
 use crate::adapter::{Output, Ticket};
 use crate::wire_format::extmodule::{Command, Name, Unfit};
 
@@ -143,7 +143,7 @@ impl Yate {
         let Some(template) = self.options.template(dial.tag.party.form()) else {
             return self.refuse(ticket, Refused::unsent(Why::NoTemplate));
         };
-        let Some(party) = template.party(&dial.tag.party) else {
+        let Some(party) = Party::of(template, &dial.tag.party) else {
             return self.refuse(ticket, unsent("the party would be too long"));
         };
         let place = match dial.wait {
@@ -154,8 +154,8 @@ impl Yate {
         };
         let dialing = Dialing {
             leg: dial.leg,
+            routed: party.direct.is_none(),
             party,
-            routed: template.is_routed(),
             caller: dial.caller.user().to_owned(),
             tag: crate::tag::written(&dial.tag),
             place,
