@@ -40,7 +40,7 @@ pub(super) enum Purpose {
     /// A word whose answer says nothing: a tag, a fence.
     Quiet,
     /// A leg that lost its partner was placed, before the engine's question is answered.
-    Rescue(Vec<u8>, LegId),
+    Rescue(LegId),
 }
 
 /// What is due at a moment.
@@ -57,6 +57,8 @@ pub(super) enum Timer {
     Ring(LegId),
     /// A leg the server does not know is to have an end.
     Gone(LegId),
+    /// The engine waits to be told whether a leg is kept.
+    Held(LegId),
     /// Whether a leg lost its partner by a transfer was not to be seen: look.
     Parting(LegId),
     /// A question of that leg is to be answered.

@@ -75,6 +75,8 @@ pub(super) struct Life {
     /// A leg has become free: somebody who waits may go on.
     pub(super) freed: bool,
     pub(super) busy: BTreeMap<LegId, Ticket>,
+    /// Legs that lost their partner, and the question of the engine that waits for an answer.
+    pub(super) held: BTreeMap<LegId, Vec<u8>>,
     pub(super) legs: Legs,
     pub(super) ended: Ended,
     /// The rooms that channels of ours are in.
@@ -189,6 +191,7 @@ impl Yate {
         for leg in running.work.legs() {
             if self.life.busy.get(&leg) == Some(&ticket) {
                 self.life.busy.remove(&leg);
+                self.held_after_order(leg);
                 self.calm(leg);
             }
         }
@@ -314,6 +317,7 @@ impl Yate {
                 Timer::Refetch(ticket) => self.ask_again(ticket),
                 Timer::Ring(leg) => self.rang_out(leg),
                 Timer::Gone(leg) => self.vanished(leg),
+                Timer::Held(leg) => self.let_go(leg, false),
                 Timer::Parting(leg) => self.look_where(leg),
                 Timer::Truth(leg) => self.untold(leg),
                 Timer::Silent => self.down(Interface::Management, DownReason::Silent(SILENT_MAX)),

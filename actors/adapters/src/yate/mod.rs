@@ -24,6 +24,7 @@ mod parting;
 mod probe;
 mod proof;
 mod recording;
+mod rescue;
 mod session;
 mod steps;
 mod tones;

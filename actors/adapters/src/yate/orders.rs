@@ -164,6 +164,7 @@ impl Yate {
         let known = self.life.legs.insert(dial.leg, Leg::new(false));
         known.tag = Some(dial.tag.clone());
         known.deaf = Some(false);
+        self.life.timers.arm(Timer::Ring(dial.leg), self.now + dial.within);
         self.running(
             ticket,
             Work::Dial { leg: dial.leg },
@@ -184,9 +185,6 @@ impl Yate {
         steps.extend(self.ear(a, Some(b)));
         steps.extend(self.ear(b, Some(a)));
         steps.extend([Step::Connect(a, b), Step::Look(a)]);
-        for (leg, partner) in [(a, b), (b, a)] {
-            self.keep(leg, self.is_consulted(partner) && self.life.legs.get(leg).is_some_and(|leg| leg.keep));
-        }
         self.running(ticket, Work::Join { a, b }, steps, COMMAND_WITHIN);
         self.go_on(ticket);
     }
@@ -337,6 +335,14 @@ impl Yate {
         let deaf = self.life.legs.should_be_deaf(leg, partner);
         let is = self.life.legs.get(leg)?.deaf;
         (is != Some(deaf)).then_some(Step::Ear { leg, deaf })
+    }
+
+    /// Two are joined: one who asks a third party is kept, and no more when he is back.
+    pub(super) fn keep_joined(&mut self, a: LegId, b: LegId) {
+        for (leg, partner) in [(a, b), (b, a)] {
+            let keeps = self.life.legs.get(leg).is_some_and(|known| known.keep);
+            self.keep(leg, keeps && self.is_consulted(partner));
+        }
     }
 
     /// Notes beside a leg whether it is to outlive its partner.

@@ -107,7 +107,7 @@ impl Yate {
             Purpose::Room(ticket, cause) => self.room_known(ticket, cause, &reply),
             Purpose::Load(ticket) => self.loaded(ticket, &reply),
             Purpose::Ping(ticket) => self.pinged(ticket),
-            Purpose::Rescue(asked, leg) => self.rescued(&asked, leg, &reply),
+            Purpose::Rescue(leg) => self.rescued(leg, &reply),
             Purpose::Overdue | Purpose::Quiet => {}
         }
     }

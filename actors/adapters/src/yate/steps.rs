@@ -142,7 +142,7 @@ impl Yate {
         })
     }
 
-    fn callto(&self, place: Place) -> String {
+    pub(super) fn callto(&self, place: Place) -> String {
         match (place, self.life.sounds) {
             (Place::Music, (_, Some(true))) => self.sound(Sound::Music),
             (_, (Some(true), _)) => self.sound(Sound::Silence),
@@ -182,7 +182,10 @@ impl Yate {
                 }
             }
             Step::Connect(..) if !reply.processed => return self.step_refused(ticket, reply, true),
-            Step::Connect(a, b) => self.unfence([a, b]),
+            Step::Connect(a, b) => {
+                self.keep_joined(a, b);
+                self.unfence([a, b]);
+            }
             Step::Gather { held, other } => {
                 if !reply.processed {
                     return self.step_refused(ticket, reply, true);
@@ -316,10 +319,6 @@ impl Yate {
         self.life.legs.name(leg, &native);
         let rumor = self.life.legs.get_mut(leg).and_then(|known| known.rumor.take());
         self.made(leg);
-        let waits = self.life.legs.get(leg).is_some_and(|known| known.stage != ifbus_call::Stage::Up);
-        if waits {
-            self.life.timers.arm(Timer::Ring(leg), self.now + dialing.within);
-        }
         if let Some(end) = rumor {
             self.ended(leg, &end);
         }
@@ -374,6 +373,7 @@ impl Yate {
             let leg = *leg;
             if self.life.legs.get(leg).is_some_and(|known| !known.made) {
                 self.life.legs.remove(leg);
+                self.life.timers.disarm(Timer::Ring(leg));
             }
         }
     }
@@ -388,39 +388,6 @@ impl Yate {
             }
             Some(Work::Record { .. } | Work::StopRecord { .. }) => self.finish(ticket, Ok(Done::Proven)),
             _ => self.progress(ticket),
-        }
-    }
-
-    // ---- who has to outlive his partner ----------------------------------------------------------------------------
-
-    /// The engine asks before a leg ends whose partner has left. Says whether it is kept: then the answer comes later.
-    pub(super) fn rescue(
-        &mut self,
-        asked: &[u8],
-        params: &crate::wire_format::extmodule::Params<'_>,
-    ) -> bool {
-        let leg = params.get(names::LEG).and_then(|tagged| names::ours(self.instance, &tagged));
-        let Some(leg) = leg.filter(|leg| self.life.legs.get(*leg).is_some_and(|known| known.keep)) else {
-            return false;
-        };
-        // our own join took the partner away: then it is released
-        let dropped = self.life.legs.get(leg).is_some_and(|known| known.dropped);
-        if dropped || params.get("reason").is_some_and(|reason| reason == JOINED) {
-            return false;
-        }
-        let Some(channel) = self.channel(leg) else { return false };
-        let callto = self.callto(Place::Silence);
-        let purpose = Purpose::Rescue(asked.to_vec(), leg);
-        self.ask(purpose, |id| {
-            Command::of(id, &channel, "call.execute").with("callto", callto).with("autorepeat", "true")
-        })
-        .is_ok()
-    }
-
-    pub(super) fn rescued(&mut self, asked: &[u8], leg: LegId, reply: &Reply<'_>) {
-        self.send(crate::wire_format::extmodule::answer(asked, reply.processed, ""));
-        if reply.processed {
-            self.placed(leg, Place::Silence, &reply.text("peerid"));
         }
     }
 }
