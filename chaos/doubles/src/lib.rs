@@ -24,3 +24,4 @@ pub mod socket;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod wire;
+pub mod yate;

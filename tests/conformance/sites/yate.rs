@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ifbus_adapters::Settings;
 use ifbus_call::{InstanceId, Kind};
 use ifbus_doubles::phone::Phones;
 use ifbus_doubles::phone::shell::{SipServer, attack};
+use ifbus_doubles::yate::{Bind, Options, YateServer};
 
 use crate::site::{Site, Target, real};
 
@@ -22,13 +23,72 @@ pub fn targets() -> Vec<Target> {
         let ip = real("IFBUS_REAL_YATE", "6.4")?;
         Ok(Box::new(Real::open(ip)?) as Box<dyn Site>)
     };
-    vec![Target {
-        name: "yate 6.4 real".to_owned(),
+    let double = || Ok(Box::new(Simulated::start()) as Box<dyn Site>);
+    let target = |place: &str, real, open| Target {
+        name: format!("yate 6.4 {place}"),
         kind: Kind::Yate,
-        real: true,
+        real,
         way: "external module",
-        open: Box::new(installed),
-    }]
+        open,
+    };
+    vec![target("double", false, Box::new(double)), target("real", true, Box::new(installed))]
+}
+
+/// A double.
+struct Simulated {
+    server: Arc<YateServer>,
+}
+
+impl Simulated {
+    fn start() -> Self {
+        let server = YateServer::start(Bind::default(), Options::default());
+        Self { server: Arc::new(server.expect("loopback has ports")) }
+    }
+}
+
+impl Site for Simulated {
+    fn phones(&self) -> Arc<dyn Phones> {
+        Arc::clone(&self.server) as Arc<dyn Phones>
+    }
+
+    fn settings(&self) -> Settings {
+        let options = Options::default();
+        let fetch = format!("http://{}", self.server.files());
+        let mut settings = settings(self.server.engine(), &options.sounds, &options.recordings, &fetch);
+        settings.set.insert("sip".to_owned(), self.server.sip().to_string());
+        settings
+    }
+
+    fn lets_in(&self) -> bool {
+        let before = self.server.stats();
+        self.server.hostile_call("5551234");
+        let guard = Instant::now() + PATIENCE;
+        loop {
+            let now = self.server.stats();
+            if (now.admitted, now.refused) != (before.admitted, before.refused) {
+                return now.admitted > before.admitted;
+            }
+            assert!(Instant::now() < guard, "nobody decided on the call");
+            // A look every few milliseconds at what is being waited for.
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    fn hostile_call(&self, raw: &str) {
+        self.server.hostile_call(raw);
+    }
+
+    fn forgeries(&self, native: &str) -> Vec<String> {
+        forgeries(native)
+    }
+
+    fn natives(&self, instance: InstanceId) -> Vec<String> {
+        natives(self.server.engine(), instance)
+    }
+
+    fn foreign_call(&self, from: &str, to: &str) {
+        self.server.foreign_call(from, to);
+    }
 }
 
 /// A real server as `tests/lab/yate-up.sh` starts it: its phones are expected at the next address, a caller from outside
