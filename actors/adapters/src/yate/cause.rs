@@ -93,6 +93,20 @@ fn of_words(past: Past, end: &End) -> Cause {
     }
 }
 
+/// The status of a SIP phrase: all that is said of a party that a phone has sent a leg to.
+pub(super) fn of_phrase(phrase: &str) -> Option<u16> {
+    Some(match phrase {
+        "Busy Here" | "Busy Everywhere" => 486,
+        "Temporarily Unavailable" => 480,
+        "Request Timeout" => 408,
+        "Decline" => 603,
+        "Forbidden" => 403,
+        "Not Found" => 404,
+        "Service Unavailable" => 503,
+        _ => return None,
+    })
+}
+
 /// What a refused `call.execute` means; without a word it is for others to find out.
 pub(super) fn of_error(error: &str) -> Option<Cause> {
     match error {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use ifbus_call::{Event, LegId, Stage};
 
-use super::cause::End;
+use super::cause::{self, End};
 use super::legs::{Leg, Peer};
 use super::machine::Yate;
 use super::names;
@@ -146,7 +146,23 @@ impl Yate {
             status: text("status"),
             by_itself: params.get("peerid").is_some_and(|peer| !peer.is_empty()),
         };
+        if let Some(last) = params.get("lastpeerid").filter(|_| !end.by_itself) {
+            self.ended_with(leg, &last, &end);
+        }
         self.ended(leg, &end);
+    }
+
+    /// It was left alone by this channel. If that is not whom we know it with, a phone has sent it there, and its call
+    /// may have ended before that was heard.
+    fn ended_with(&mut self, leg: LegId, last: &str, end: &End) {
+        if is_place(last) {
+            return;
+        }
+        let code = self.life.ended.code(last).or_else(|| cause::of_phrase(&end.reason));
+        if let Some(known) = self.life.legs.get_mut(leg).filter(|known| !known.foreign && code.is_some()) {
+            known.away |= known.with.as_ref().is_some_and(|with| with.as_str() != last);
+            known.guest_ended = known.guest_ended.or(code);
+        }
     }
 
     fn digits(&mut self, leg: LegId, params: &Params<'_>) {

@@ -94,8 +94,12 @@ impl Yate {
         }
         match peer {
             Some(Peer::Leg(partner)) => {
-                if let Some(other) = self.life.legs.get_mut(partner) {
-                    other.peer = Some(Peer::Leg(leg));
+                for (one, other) in [(leg, partner), (partner, leg)] {
+                    let with = self.channel(other);
+                    if let Some(known) = self.life.legs.get_mut(one) {
+                        known.peer = Some(Peer::Leg(other));
+                        known.with = with;
+                    }
                 }
                 self.talks(leg, partner);
                 self.prove(partner);
@@ -144,22 +148,22 @@ impl Yate {
         }
         let event =
             Event::Ended { leg, cause: cause::cause(past, end), by: cause::by(past, end), said: end.said() };
-        self.over(leg, told.then_some(event));
+        self.over(leg, told.then_some(event), end.sip.filter(|code| *code >= 300));
     }
 
     /// The server does not know the leg, and its end has not come.
     pub(super) fn vanished(&mut self, leg: LegId) {
         let told = self.life.legs.get(leg).is_some_and(|known| known.told && known.made);
-        self.over(leg, told.then_some(Event::Vanished(leg)));
+        self.over(leg, told.then_some(Event::Vanished(leg)), None);
     }
 
-    fn over(&mut self, leg: LegId, event: Option<Event>) {
+    fn over(&mut self, leg: LegId, event: Option<Event>, code: Option<u16>) {
         let Some(known) = self.life.legs.remove(leg) else { return };
         for timer in [Timer::Ring, Timer::Gone, Timer::Truth].map(|of| of(leg)) {
             self.life.timers.disarm(timer);
         }
         if let Some(native) = &known.native {
-            self.life.ended.insert(native.as_str());
+            self.life.ended.insert(native.as_str(), code);
         }
         self.parted(leg, &known, event);
         self.prove(leg);

@@ -2,7 +2,7 @@
 //!
 //! Plain data; what a change means to an order or to the world outside is decided in `facts.rs`.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use ifbus_call::{ConferenceId, LegId, Nanos, Stage, Tag};
 
@@ -22,6 +22,8 @@ pub(super) struct Leg {
     pub(super) rang: bool,
     pub(super) early: bool,
     pub(super) peer: Option<Peer>,
+    /// Whom it talked to last, in the engine's words.
+    pub(super) with: Option<Channel>,
     /// An order of ours asked for its end.
     pub(super) dropped: bool,
     /// Our ringing time for it was over.
@@ -98,6 +100,7 @@ impl Leg {
             rang: false,
             early: false,
             peer: None,
+            with: None,
             dropped: false,
             timed_out: false,
             tag: None,
@@ -142,7 +145,7 @@ impl Leg {
 /// The names of legs that have ended lately: events about them may still be on the way.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
-    names: BTreeSet<String>,
+    names: BTreeMap<String, Option<u16>>,
     order: VecDeque<String>,
 }
 
@@ -150,8 +153,9 @@ impl Ended {
     /// Enough for ten seconds of a hundred calls a second.
     const KEPT: usize = 2000;
 
-    pub(super) fn insert(&mut self, native: &str) {
-        if self.names.insert(native.to_owned()) {
+    /// With the SIP status of the end, where it was a refusal.
+    pub(super) fn insert(&mut self, native: &str, code: Option<u16>) {
+        if self.names.insert(native.to_owned(), code).is_none() {
             self.order.push_back(native.to_owned());
         }
         if self.order.len() > Self::KEPT
@@ -162,7 +166,12 @@ impl Ended {
     }
 
     pub(super) fn contains(&self, native: &str) -> bool {
-        self.names.contains(native)
+        self.names.contains_key(native)
+    }
+
+    /// How a leg refused.
+    pub(super) fn code(&self, native: &str) -> Option<u16> {
+        self.names.get(native).copied().flatten()
     }
 }
 
