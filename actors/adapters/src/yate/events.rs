@@ -50,8 +50,11 @@ impl Yate {
 
     /// The leg a message is about: ours by its tag, if the channel is the one we know it under; else by its name.
     fn leg_of(&mut self, native: &str, params: &Params<'_>) -> Option<LegId> {
-        let Some(tagged) = params.get(names::LEG) else { return self.life.legs.named(native) };
-        let Some(leg) = names::ours(self.instance, &tagged) else { return self.life.legs.named(native) };
+        let tagged = params.get(names::LEG).and_then(|tagged| names::ours(self.instance, &tagged));
+        let Some(leg) = tagged else {
+            // every message about a leg of ours carries its tag
+            return self.life.legs.named(native).filter(|leg| self.is_foreign(*leg));
+        };
         let channel = Channel::new(native)?;
         if let Some(named) = self.life.legs.get(leg).and_then(|known| known.native.as_ref()) {
             return (*named == channel).then_some(leg);

@@ -31,3 +31,6 @@ mod tones;
 
 pub use machine::Yate;
 pub use options::{KEYS, Options};
+
+#[cfg(test)]
+pub(crate) mod tests;
