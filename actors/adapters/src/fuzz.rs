@@ -5,6 +5,7 @@
 
 mod kamailio;
 mod session;
+mod yate;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ use crate::wire_format::{jsonrpc, netstring};
 
 pub use kamailio::kamailio_session;
 pub use session::asterisk_session;
+pub use yate::{extmodule, yate_session};
 
 /// AMI: no bytes panic, a split changes nothing, nothing is delivered after an error.
 pub fn ami(data: &[u8]) {

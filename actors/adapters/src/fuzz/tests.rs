@@ -173,6 +173,39 @@ fn the_sessions_reach_what_they_are_to_test() {
     assert!(entered > 50 && chunks > 50, "{entered} {chunks}");
 }
 
+#[test]
+fn lines_of_an_engine_of_any_kind_are_survived() {
+    let from: Vec<Vec<u8>> = crate::yate::tests::replay::lines()
+        .into_iter()
+        .map(|line| format!("{line}\n").into_bytes())
+        .collect();
+    drive(5_000, |seeded| {
+        extmodule(&seeded.bytes(200));
+        extmodule(&seeded.bent(&from));
+    });
+}
+
+#[test]
+fn every_ticket_is_answered_once_whatever_the_engine_does() {
+    drive(3_000, |seeded| yate_session(&seeded.bytes(600)));
+}
+
+#[test]
+fn the_sessions_of_an_engine_reach_what_they_are_to_test() {
+    let (mut ready, mut proven, mut refused, mut events) = (0, 0, 0, 0);
+    for seed in 0..1000 {
+        let reached = yate::run(&Seeded(seed).bytes(600));
+        ready += reached.ready;
+        proven += reached.proven;
+        refused += reached.refused;
+        events += reached.events;
+    }
+    assert!(
+        ready > 500 && proven > 500 && refused > 500 && events > 1000,
+        "{ready} {proven} {refused} {events}"
+    );
+}
+
 proptest! {
     #[test]
     fn every_ticket_is_answered_once_under_random_closes(data in proptest::collection::vec(any::<u8>(), 0..800)) {

@@ -5,6 +5,7 @@ use ifbus_call::order::{Done, Evidence};
 use ifbus_call::{Cause, Event, LegId, Refused, Said, Why};
 
 use super::cause;
+use super::events::is_place;
 use super::flight::{Place, Purpose, Sound, Step, Timer, Work};
 use super::legs::Peer;
 use super::machine::Yate;
@@ -311,8 +312,8 @@ impl Yate {
             return self.dial_refused(ticket, dialing, reply);
         }
         // on a placeholder that is a channel the id is told once, on `dumb/` twice
-        let native =
-            [reply.text("targetid"), reply.text("peerid")].into_iter().find_map(|id| Channel::new(&id));
+        let told = [reply.text("targetid"), reply.text("peerid")];
+        let native = told.into_iter().filter(|id| !is_place(id)).find_map(|id| Channel::new(&id));
         let Some(native) = native else {
             return self.dial_refused(ticket, dialing, reply);
         };

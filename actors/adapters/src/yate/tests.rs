@@ -8,5 +8,5 @@ mod hostile;
 mod options;
 mod orders;
 mod pitfalls;
-mod replay;
+pub(crate) mod replay;
 pub(crate) mod rig;
