@@ -423,7 +423,7 @@ pub struct DetectArgs {
 /// `ifbus setup`
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// The kind of server: asterisk, elastix
+    /// The kind of server, as `ifbus matrix` names it
     pub kind: String,
     /// The name it has, or will have, in ifbus
     #[arg(long = "for", value_name = "NAME")]

@@ -34,6 +34,8 @@ const AGAIN_EVERY: Duration = Duration::from_millis(500);
 
 /// Manager interface of an Asterisk (sheet asterisk, section 1), remote manager of a Yate.
 const MANAGER: u16 = 5038;
+/// External module listener of a Yate.
+const EXTERNAL_MODULE: u16 = 5039;
 /// HTTP with ARI.
 const HTTP: u16 = 8088;
 /// Event socket of a FreeSWITCH.
@@ -95,6 +97,8 @@ enum Ask {
     Banner,
     /// It answers HTTP.
     Http,
+    /// It answers a question about its version, and says nothing before (sheet yate, section 1).
+    Engine,
     /// It answers SIP OPTIONS over UDP.
     Options,
 }
@@ -104,6 +108,7 @@ pub async fn detect(asked: &DetectBody) -> DetectionBody {
     let began = Instant::now();
     let ports = [
         (asked.port.unwrap_or(MANAGER), Ask::Banner),
+        (EXTERNAL_MODULE, Ask::Engine),
         (HTTP, Ask::Http),
         (EVENT_SOCKET, Ask::Banner),
         (SIP, Ask::Options),
@@ -134,26 +139,29 @@ async fn address(host: &str) -> Option<IpAddr> {
 async fn one(host: &str, ip: IpAddr, port: u16, how: Ask) -> Option<SignBody> {
     let at = SocketAddr::new(ip, port);
     let said = match how {
-        Ask::Banner => timeout(PORT_WITHIN, banner(at, b"")).await.ok()??,
+        Ask::Banner => timeout(PORT_WITHIN, banner(at, b"", b"\n")).await.ok()??,
+        Ask::Engine => {
+            let ask = b"%%>connect:global\n%%>setlocal:engine.version:\n";
+            timeout(PORT_WITHIN, banner(at, ask, b"\n")).await.ok()??
+        }
         Ask::Http => {
             // Asked without credentials: an ARI names itself in its refusal (sheet asterisk, section 1).
             let ask = format!(
                 "GET /ari/asterisk/info HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
             );
-            timeout(PORT_WITHIN, banner(at, ask.as_bytes())).await.ok()??
+            timeout(PORT_WITHIN, banner(at, ask.as_bytes(), b"\r\n\r\n")).await.ok()??
         }
         Ask::Options => timeout(PORT_WITHIN, options(host, at)).await.ok()??,
     };
     Some(sign(name(port, how), how, &String::from_utf8_lossy(&said)))
 }
 
-/// What is said first on a connection, after `ask` if there is something to ask.
-async fn banner(at: SocketAddr, ask: &[u8]) -> Option<Vec<u8>> {
+/// What is said first on a connection, after `ask` if there is something to ask: until a whole line, or a whole head; a
+/// sender without line ends is cut.
+async fn banner(at: SocketAddr, ask: &[u8], until: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(at).await.ok()?;
     stream.write_all(ask).await.ok()?;
     let mut said = Vec::new();
-    // Until a whole line, or a whole head; a sender without line ends is cut.
-    let until: &[u8] = if ask.is_empty() { b"\n" } else { b"\r\n\r\n" };
     while said.len() < READ_MAX && !said.windows(until.len()).any(|end| end == until) {
         let mut bytes = [0; 512];
         match timeout(PORT_WITHIN / 2, stream.read(&mut bytes)).await {
@@ -203,7 +211,12 @@ fn sign(port: String, how: Ask, said: &str) -> SignBody {
         Ask::Banner if line.starts_with("YATE ") => {
             ("yate remote manager, clear text".to_owned(), Some("yate"), line.to_owned())
         }
-        Ask::Banner => ("nothing known".to_owned(), None, line.to_owned()),
+        Ask::Engine if line.starts_with("%%<setlocal:engine.version:") => (
+            "yate external module, clear text and without a password".to_owned(),
+            Some("yate"),
+            line.to_owned(),
+        ),
+        Ask::Banner | Ask::Engine => ("nothing known".to_owned(), None, line.to_owned()),
         Ask::Http => {
             let is_ari = said.contains("Asterisk REST Interface");
             let kind = software.and_then(of_software);

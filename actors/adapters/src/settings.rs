@@ -96,6 +96,11 @@ pub fn check(
             let server = server.clone();
             Ok(Box::new(move |seed| Box::new(Elastix::new(options.clone(), instance, server.clone(), seed))))
         }
+        Kind::Yate => {
+            let options = yate::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let server = server.clone();
+            Ok(Box::new(move |seed| Box::new(Yate::new(options.clone(), instance, server.clone(), seed))))
+        }
     }
 }
 
@@ -147,11 +152,6 @@ fn proxied<P: Proxied + 'static>(
             let anchor = Media::new(name.clone(), media(seed()));
             Box::new(Anchored::new(Box::new(make(seed())), anchor, seed()))
         }),
-        Kind::Yate => {
-            let options = yate::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
-            let server = server.clone();
-            Ok(Box::new(move |seed| Box::new(Yate::new(options.clone(), instance, server.clone(), seed))))
-        }
     }
 }
 

@@ -21,6 +21,8 @@ fn point_10_each_kind_is_named_by_its_own_words() {
         (Ask::Banner, "Content-Type: auth/request\n\n".to_owned(), Some("freeswitch")),
         (Ask::Banner, "YATE 6.4.1-1 r (http://YATE.null.ro) ready.\r\n".to_owned(), Some("yate")),
         (Ask::Banner, "220 mail ready\r\n".to_owned(), None),
+        (Ask::Engine, "%%<setlocal:engine.version:6.4.1:true\n".to_owned(), Some("yate")),
+        (Ask::Engine, "Asterisk Call Manager/11.0.0\r\n".to_owned(), None),
         (Ask::Http, "HTTP/1.1 401 Unauthorized\r\nServer: Asterisk/22\r\nWWW-Authenticate: Basic realm=\"Asterisk REST Interface\"\r\n\r\n".to_owned(), Some("asterisk")),
         (Ask::Http, "HTTP/1.1 404 Not Found\r\nServer: nginx\r\n\r\n".to_owned(), None),
         (Ask::Options, sip("Asterisk PBX 22.10.1"), Some("asterisk")),

@@ -17,7 +17,8 @@ mod phones;
 mod recording;
 mod server;
 mod session;
-
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::collections::BTreeMap;
