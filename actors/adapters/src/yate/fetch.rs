@@ -51,7 +51,7 @@ impl Yate {
         let files = names::files(&names::segment(recording, segment));
         let (mixer, requests) = (Mixer::default(), [0; 2]);
         let fetching = Fetching { files, began: self.now, mixer, requests, again: [true; 2] };
-        self.running(ticket, Work::Fetch(fetching), [], STALLED);
+        self.running(ticket, Work::Fetch(Box::new(fetching)), [], STALLED);
         self.ask_files(ticket);
     }
 
@@ -104,7 +104,7 @@ impl Yate {
 
     fn fetching(&mut self, ticket: Ticket) -> Option<&mut Fetching> {
         match &mut self.life.orders.get_mut(&ticket)?.work {
-            Work::Fetch(fetching) => Some(fetching),
+            Work::Fetch(fetching) => Some(&mut **fetching),
             _ => None,
         }
     }

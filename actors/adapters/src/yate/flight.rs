@@ -144,7 +144,7 @@ pub(super) enum Work {
     Leave { leg: LegId },
     Record { leg: LegId, segment: String, began: Nanos },
     StopRecord { leg: LegId },
-    Fetch(Fetching),
+    Fetch(Box<Fetching>),
     Drain { on: bool },
     List,
     Load,

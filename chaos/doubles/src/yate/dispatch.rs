@@ -34,7 +34,7 @@ impl World {
             "chan.control" => answer.processed = self.control(&answer.params.clone()),
             "chan.dtmf" => {
                 let id = get(&answer.params, "targetid").to_owned();
-                answer.processed = self.send_digit(&id, &get(&answer.params, "text").to_owned());
+                answer.processed = self.send_digit(&id, get(&answer.params, "text"));
             }
             "engine.status" => self.status(&mut answer),
             _ => {}

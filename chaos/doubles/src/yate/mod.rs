@@ -314,7 +314,7 @@ impl Yate {
                 .sessions
                 .iter_mut()
                 .map(|(link, session)| (*link, session))
-                .find(|(_, session)| wants(&session));
+                .find(|(_, session)| wants(session));
             let Some((link, session)) = asked else {
                 self.world.decided(asking.number, false, "", &Vec::new());
                 continue;

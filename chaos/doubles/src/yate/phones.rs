@@ -164,7 +164,7 @@ impl World {
         let is = |what: &What| matches!(what, What::Phone(of) if of == number);
         let mut ids: Vec<(Duration, String)> =
             self.channels.iter().filter(|(_, c)| is(&c.what)).map(|(id, c)| (c.since, id.clone())).collect();
-        ids.sort_by(|a, b| (a.0, number_of(&a.1)).cmp(&(b.0, number_of(&b.1))));
+        ids.sort_by_key(|(since, id)| (*since, number_of(id)));
         ids.into_iter().map(|(_, id)| id).collect()
     }
 

@@ -7,13 +7,16 @@ use super::world::World;
 use crate::phone::Tone;
 use crate::phone::tone::{RATE, encode};
 
+/// For how long it said this and heard that.
+type Part = (Duration, BTreeSet<Tone>, BTreeSet<Tone>);
+
 /// What is being written about a leg.
 #[derive(Debug)]
 pub(super) struct Recorder {
     says: String,
     hears: String,
     since: Duration,
-    parts: Vec<(Duration, BTreeSet<Tone>, BTreeSet<Tone>)>,
+    parts: Vec<Part>,
 }
 
 impl World {
@@ -50,7 +53,7 @@ impl World {
 
     pub(super) fn end_recorder(&mut self, leg: &str) {
         let Some(recorder) = self.recorders.remove(leg) else { return };
-        let file = |of: fn(&(Duration, BTreeSet<Tone>, BTreeSet<Tone>)) -> &BTreeSet<Tone>| {
+        let file = |of: fn(&Part) -> &BTreeSet<Tone>| {
             let mut samples = Vec::new();
             for part in &recorder.parts {
                 let count = part.0.as_millis() as u32 * RATE / 1000;

@@ -369,7 +369,11 @@ impl World {
         if !by_itself {
             params.retain(|(key, _)| key != "peerid");
         }
-        let told = channel.sip.filter(|_| channel.peer.is_some());
+        // of a leg that has talked, or was in a room, only a refusal is told (seen)
+        let waited = |peer: &str| ["dumb/", "tone/", "wave/"].iter().any(|driver| peer.starts_with(driver));
+        let only_waited = channel.peer.as_deref().is_some_and(waited)
+            && (channel.last_peer.is_empty() || waited(&channel.last_peer));
+        let told = channel.sip.filter(|code| channel.peer.is_some() && (*code >= 300 || only_waited));
         if let Some(code) = told {
             params.push(("cause_sip".to_owned(), code.to_string()));
             params.push(("reason_sip".to_owned(), phrase(code).to_owned()));
