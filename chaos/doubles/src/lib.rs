@@ -5,6 +5,8 @@
 //! encoders, so that one misreading cannot hide on both sides.
 //!
 //! Start with [`phone`] for what a far end does, [`double`] for the contract of a machine, [`asterisk`] for one of them, [`kamailio`] and [`opensips`] for proxies,
+//! Start with [`phone`] for what a far end does, [`double`] for the contract of a machine, [`asterisk`] for one of them,
+//! [`yate`] for another, [`kamailio`] for a proxy,
 //! and [`socket`] for the form that listens on real ports.
 
 pub mod asterisk;

@@ -236,14 +236,12 @@ impl Yate {
     }
 
     fn mute(&mut self, ticket: Ticket, leg: LegId, direction: Direction, on: bool) {
-        let Some(known) = self.life.legs.get_mut(leg).filter(|known| known.native.is_some()) else {
+        if self.channel(leg).is_none() {
             return self.refuse(ticket, Refused::unsent(Why::NoSuchLeg));
-        };
-        match direction {
-            Direction::In => known.muted.0 = on,
-            Direction::Out => known.muted.1 = on,
         }
-        let (partner, muted) = (known.partner(), known.muted);
+        self.muted(leg, direction, on);
+        let Some(known) = self.life.legs.get(leg) else { return };
+        let partner = known.partner();
         let in_room = matches!(known.peer, Some(Peer::Room(..)));
         let mut steps = Vec::new();
         match (direction, partner) {
@@ -252,13 +250,6 @@ impl Yate {
             (Direction::In, Some(partner)) => steps.extend(self.ear(partner, Some(leg))),
             (Direction::In, None) => {}
         }
-        let word = match muted {
-            (true, true) => "io",
-            (true, false) => "i",
-            (false, true) => "o",
-            (false, false) => "-",
-        };
-        self.note(leg, names::MUTE, word);
         self.running(ticket, Work::Mute { leg, direction, on }, steps, COMMAND_WITHIN);
         self.go_on(ticket);
     }
@@ -335,6 +326,22 @@ impl Yate {
         let deaf = self.life.legs.should_be_deaf(leg, partner);
         let is = self.life.legs.get(leg)?.deaf;
         (is != Some(deaf)).then_some(Step::Ear { leg, deaf })
+    }
+
+    /// Notes beside a leg what is muted of it.
+    pub(super) fn muted(&mut self, leg: LegId, direction: Direction, on: bool) {
+        let Some(known) = self.life.legs.get_mut(leg) else { return };
+        match direction {
+            Direction::In => known.muted.0 = on,
+            Direction::Out => known.muted.1 = on,
+        }
+        let word = match known.muted {
+            (true, true) => "io",
+            (true, false) => "i",
+            (false, true) => "o",
+            (false, false) => "-",
+        };
+        self.note(leg, names::MUTE, word);
     }
 
     /// Two are joined: one who asks a third party is kept, and no more when he is back.

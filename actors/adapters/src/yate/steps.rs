@@ -231,6 +231,10 @@ impl Yate {
             work.legs().into_iter().any(|leg| self.life.legs.get(leg).is_none_or(|known| known.gone))
         });
         let refused = reply.refused(leg_gone || (gone && reply.text("error").is_empty()));
+        if let Some(Work::Mute { leg, direction, on }) = self.work(ticket) {
+            let (leg, direction, on) = (*leg, *direction, *on);
+            self.muted(leg, direction, !on);
+        }
         self.finish(ticket, Err(refused));
     }
 

@@ -286,6 +286,8 @@ fn a_mute_that_is_not_in_force_is_refused() {
     assert_eq!(rig.warnings.iter().filter(|warning| warning.code == "sounds").count(), 2);
     let ticket = rig.order(Order::Mute { leg: A, direction: Direction::In, on: true });
     assert!(matches!(rig.answers.get(&ticket), Some(Err(_))), "{:?}", rig.answers.get(&ticket));
+    let noted = rig.sent.iter().rfind(|line| line.contains("ifbus_mute=")).expect("it was noted");
+    assert!(noted.ends_with("ifbus_mute=-"), "and taken back: {noted}");
 }
 
 #[test]
