@@ -1,6 +1,6 @@
 //! Yate's external module protocol: lines of colon-separated fields, each escaped by itself.
 //!
-//! What the lines mean is the adapter's business. Facts: sheet yate, section 2. Start with [`message`].
+//! What the lines mean is the adapter's business. Facts: sheet yate, section 2. Start with [`Line`].
 
 mod decoder;
 mod encoder;
