@@ -41,7 +41,8 @@ impl Simulated {
         for (name, profile) in [("pbx1", Profile::V22), ("pbx2", Profile::V16)] {
             let options = asterisk::Options::new(profile).with_phones(1009..=1009);
             let server = AsteriskServer::start(asterisk::Bind::default(), options)?;
-            let settings = settings(server.ami(), MANAGER, &[("ari_port", server.http().port().to_string())]);
+            let set = [("ari_port", server.http().port().to_string()), ("sip", server.sip().to_string())];
+            let settings = settings(server.ami(), MANAGER, &set);
             self.enter(name, Kind::Asterisk, settings, server);
         }
         let (options, web) = Elastix::issabel(1);
