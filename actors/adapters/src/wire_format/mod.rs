@@ -7,6 +7,7 @@ pub mod ari;
 pub mod au;
 pub mod extmodule;
 pub mod jsonrpc;
+pub mod esl;
 pub mod md5;
 pub mod netstring;
 pub mod pbxapi;
