@@ -46,8 +46,7 @@ impl Simulated {
             self.enter(name, Kind::Asterisk, settings, server);
         }
         let (options, web) = Elastix::issabel(1);
-        let server =
-            ElastixServer::start(elastix::Bind::default(), options.with_phones(1009..=1009), web)?;
+        let server = ElastixServer::start(elastix::Bind::default(), options.with_phones(1009..=1009), web)?;
         let auth = [MANAGER, &[("api_secret", "admin-secret")]].concat();
         let set = [
             ("web_port", server.web().port().to_string()),

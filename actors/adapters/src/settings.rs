@@ -7,14 +7,13 @@ use ifbus_call::{InstanceId, Kind, ServerName};
 use crate::adapter::{Adapter, Secret};
 use crate::anchor::{Anchored, Media, Proxied};
 use crate::asterisk::{self, Asterisk};
-use crate::digest::digest;
 use crate::elastix::{self, Elastix};
 use crate::kamailio::{self, Kamailio};
 use crate::key::{self, BadOptions, Key};
+use crate::names::digest;
 use crate::opensips::{self, OpenSips};
 use crate::proxied::Sip;
 use crate::random::Random;
-use crate::key::{BadOptions, Key};
 use crate::yate::{self, Yate};
 
 /// Host, port, and the `--auth` and `--set` pairs of one server. Each kind checks its own keys.
@@ -113,7 +112,7 @@ pub fn anchor_of(settings: &Settings) -> Option<&str> {
 /// Whether servers of a kind have media that they can lend.
 const fn has_media(kind: Kind) -> bool {
     match kind {
-        Kind::Asterisk | Kind::Elastix => true,
+        Kind::Asterisk | Kind::Elastix | Kind::Yate => true,
         Kind::Kamailio | Kind::OpenSips => false,
     }
 }

@@ -1,17 +1,15 @@
-//! The two names of a leg: our 128 bits and the server's channel id, and the tag written beside it; the names of rooms
-//! and recordings.
+//! The two names of a leg: our 128 bits and the server's channel id, and the variables beside it.
 //!
 //! Ours: `ib-<instance>-<leg>`, so a leg of this instance is known by its name alone, even if every variable is lost.
-//! Foreign: a hash of server, boot and channel id, because channel ids repeat after a restart.
+//! The rest: [`crate::names`].
 
 use std::fmt;
 
-use ifbus_call::{ConferenceId, InstanceId, LegId, RecordingId};
+use ifbus_call::{InstanceId, LegId, RecordingId};
 
 use super::legs::Room;
-use crate::tag::ulid;
-pub(super) use crate::digest::{digest, foreign};
-pub(super) use crate::tag::{hexadecimal, read, written};
+use crate::names::{conference, ulid};
+pub(crate) use crate::names::{digest, foreign, hexadecimal, read, recorded, room, written};
 
 /// The channel variable that holds call, role and party.
 pub(crate) const CALL: &str = "IFBUS_CALL";
@@ -60,50 +58,12 @@ fn from_digits(instance: InstanceId, native: &[u8]) -> Option<LegId> {
     number(&native[11..]).filter(|_| is_ours).map(LegId)
 }
 
-/// The room of a conference: the instance is in its name, so that two of them share no room.
-pub(super) fn room(instance: InstanceId, conference: &ConferenceId) -> String {
-    format!("{instance}-{conference}")
-}
-
 /// Whose conference the room of this name is.
 pub(super) fn room_named(instance: InstanceId, name: &str) -> Room {
-    let rest = name.strip_prefix(&instance.to_string()).and_then(|rest| rest.strip_prefix('-'));
-    rest.and_then(|rest| rest.parse().ok()).map_or(Room::Foreign, Room::Ours)
-}
-
-/// The name under which ARI serves a segment of a recording.
-pub(super) fn recorded(recording: RecordingId, segment: u16) -> String {
-    format!("ifbus-{}-{segment}", ulid(recording).to_ascii_lowercase())
+    conference(instance, name).map_or(Room::Foreign, Room::Ours)
 }
 
 /// The channel variable that holds the handle of the recorder of a segment.
 pub(super) fn recorder(recording: RecordingId, segment: u16) -> String {
     format!("IFBUS_REC_{}_{segment}", ulid(recording))
-}
-
-/// The 26 characters of a recording's id.
-fn ulid(recording: RecordingId) -> String {
-    recording.to_string().trim_start_matches("rec_").to_owned()
-}
-
-/// The two values a tag is written as. `|` is in no address and means nothing to Asterisk; comma, quotes, `$` and
-/// backslash, which do, are in no address either.
-pub(crate) fn written(tag: &Tag) -> (String, String) {
-    let call = format!("1|{}|{}|{}", tag.call, tag.role.letter(), tag.party);
-    (call, format!("1|{}|{}", tag.from, tag.to))
-}
-
-/// A tag as it was read back; `None` if it is not whole, not ours, or of a later version.
-pub(crate) fn read(call: &str, ends: &str) -> Option<Tag> {
-    let call: Vec<&str> = call.split('|').collect();
-    let ends: Vec<&str> = ends.split('|').collect();
-    let (["1", id, role, party], ["1", from, to]) = (call.as_slice(), ends.as_slice()) else { return None };
-    let address = |text: &str| text.parse::<Address>().ok();
-    Some(Tag {
-        call: id.parse::<CallId>().ok()?,
-        role: Role::from_letter(role)?,
-        party: address(party)?,
-        from: address(from)?,
-        to: address(to)?,
-    })
 }

@@ -17,7 +17,7 @@ use super::api::{Trouble, WITHIN};
 use super::machine::{Elastix, Phase, Purpose, asterisk};
 use crate::adapter::{Adapter, Down, DownReason, Input, LinkError, Output, Ready, Ticket};
 use crate::asterisk::names;
-use crate::digest::foreign;
+use crate::names::foreign;
 use crate::wire_format::pbxapi::{self, Channel};
 use ifbus_call::Interface;
 

@@ -29,7 +29,7 @@ impl Kamailio {
         self.life.decoder = Default::default();
         self.life.timers.disarm(Timer::Poll);
         self.life.timers.arm(Timer::EventsOpen, self.now + OPEN_WITHIN);
-        let endpoint = Endpoint::Tcp { host: self.options.host.clone(), port, tls: None };
+        let endpoint = Endpoint::Tcp { host: self.options.host.clone(), port, tls: None, quickack: false };
         self.out.push_back(Output::Open(self.link(), endpoint));
     }
 

@@ -16,7 +16,7 @@ use super::orders::refused;
 use super::rpc::{Answer, LIST_WITHIN, Method, Trouble};
 use super::shapes::{Anything, Listed, Stage};
 use crate::adapter::{DownReason, LinkError, Ticket};
-use crate::digest;
+use crate::names;
 
 /// The longest text that is shown of what a caller wrote.
 const SHOWN_MAX: usize = 120;
@@ -91,7 +91,7 @@ impl Kamailio {
 
     fn foreign_leg(&self, listed: &Listed) -> LegId {
         let native = format!("{}\n{}", listed.call_id, listed.caller_tag());
-        digest::foreign(&self.server, &Boot(String::new()), native.as_bytes())
+        names::foreign(&self.server, &Boot(String::new()), native.as_bytes())
     }
 
     fn foreign_seen(&self, leg: LegId, listed: &Listed) -> Seen {

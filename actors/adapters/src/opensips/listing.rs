@@ -17,7 +17,7 @@ use super::options::Mi;
 use super::orders::refused;
 use super::shapes::{Anything, Listed, Page, Stage};
 use crate::adapter::{DownReason, LinkError, Ticket};
-use crate::digest;
+use crate::names;
 use crate::wire_format::jsonrpc::Param;
 
 /// Dialogs of one page: 88 kB, in 3 ms (sheet, section 11).
@@ -147,7 +147,7 @@ impl OpenSips {
 
     fn foreign_leg(&self, listed: &Listed) -> LegId {
         let native = format!("{}\n{}", listed.callid, listed.caller_tag);
-        digest::foreign(&self.server, &Boot(String::new()), native.as_bytes())
+        names::foreign(&self.server, &Boot(String::new()), native.as_bytes())
     }
 
     // ---- left over -------------------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@
 pub mod ami;
 pub mod ari;
 pub mod au;
+pub mod esl;
 pub mod extmodule;
 pub mod jsonrpc;
-pub mod esl;
 pub mod md5;
 pub mod netstring;
 pub mod pbxapi;

@@ -63,7 +63,7 @@ impl Yate {
         if self.life.legs.get(leg).is_none() && self.is_over(native) {
             return None;
         }
-        let tag = || crate::tag::read(&params.get(names::CALL)?, &params.get(names::ENDS)?);
+        let tag = || crate::names::read(&params.get(names::CALL)?, &params.get(names::ENDS)?);
         let known = self.life.legs.insert(leg, Leg::new(false));
         known.tag = known.tag.take().or_else(tag);
         self.life.legs.name(leg, &channel);
@@ -91,7 +91,7 @@ impl Yate {
             return Some(leg);
         }
         let channel = Channel::new(native)?;
-        let leg = crate::digest::foreign(&self.server, self.life.boot.as_ref()?, native.as_bytes());
+        let leg = crate::names::foreign(&self.server, self.life.boot.as_ref()?, native.as_bytes());
         self.life.legs.insert(leg, Leg::new(true)).made = true;
         self.life.legs.name(leg, &channel);
         Some(leg)

@@ -65,6 +65,7 @@ impl Yate {
             path: format!("{}/{file}", files.path),
             basic: None,
             bearer: None,
+            header: None,
             body: None,
             within: Duration::from_secs(2),
             reply_max: 64,

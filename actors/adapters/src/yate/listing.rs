@@ -249,7 +249,7 @@ impl Yate {
         }
         let text = |key: &str| found.texts.get(key).map_or("", String::as_str);
         if known.tag.is_none() && found.tagged.is_some() {
-            known.tag = crate::tag::read(text(names::CALL), text(names::ENDS));
+            known.tag = crate::names::read(text(names::CALL), text(names::ENDS));
         }
         if !known.made || rising {
             known.muted = (text(names::MUTE).contains('i'), text(names::MUTE).contains('o'));

@@ -345,6 +345,8 @@ impl Adapter for Yate {
             }
             Input::Order(ticket, order) => self.order(ticket, order),
             Input::Tick => self.tick(),
+            // we speak no SIP of our own here, apart from probes
+            Input::Restored(_) | Input::Sip(_) | Input::Persisted(..) => {}
             Input::Start(_)
             | Input::Opened(_)
             | Input::Bytes(..)

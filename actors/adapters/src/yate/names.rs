@@ -6,7 +6,7 @@
 use ifbus_call::{ConferenceId, InstanceId, LegId, RecordingId};
 
 use super::legs::Room;
-use crate::tag::{hexadecimal, ulid};
+use crate::names::{hexadecimal, ulid};
 
 /// What stands before the names of parameters that are to be kept with a leg.
 pub(super) const PREFIX: &str = "ifb.";

@@ -157,7 +157,7 @@ impl Yate {
             routed: party.direct.is_none(),
             party,
             caller: dial.caller.user().to_owned(),
-            tag: crate::tag::written(&dial.tag),
+            tag: crate::names::written(&dial.tag),
             place,
             within: dial.within,
         };

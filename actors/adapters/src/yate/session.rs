@@ -8,7 +8,7 @@ use ifbus_call::{Cause, Evidence, Interface, Refused, Said, Why};
 use super::flight::{Purpose, Timer};
 use super::machine::{Phase, Yate};
 use crate::adapter::{DownReason, Output};
-use crate::tag::hexadecimal;
+use crate::names::hexadecimal;
 use crate::wire_format::extmodule::{Broken, Line, Params, answer, escape};
 
 /// The most that is kept of events while the list is on its way.
