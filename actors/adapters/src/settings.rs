@@ -15,6 +15,8 @@ use crate::opensips::{self, OpenSips};
 use crate::proxied::Sip;
 use crate::random::Random;
 use crate::yate::{self, Yate};
+use crate::freeswitch::{self, FreeSwitch};
+use crate::key::{BadOptions, Key};
 
 /// Host, port, and the `--auth` and `--set` pairs of one server. Each kind checks its own keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -100,6 +102,13 @@ pub fn check(
             let server = server.clone();
             Ok(Box::new(move |seed| Box::new(Yate::new(options.clone(), instance, server.clone(), seed))))
         }
+        Kind::FreeSwitch => {
+            let options = freeswitch::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let server = server.clone();
+            Ok(Box::new(move |seed| {
+                Box::new(FreeSwitch::new(options.clone(), instance, server.clone(), seed))
+            }))
+        }
     }
 }
 
@@ -166,6 +175,9 @@ pub fn port_of(kind: Kind, settings: &Settings) -> u16 {
         Kind::Asterisk | Kind::Elastix if is_tls => 5039,
         Kind::Asterisk | Kind::Elastix => 5038,
         Kind::Yate => yate::options::PORT,
+        Kind::Asterisk if is_tls => 5039,
+        Kind::Asterisk => 5038,
+        Kind::FreeSwitch => 8021,
     })
 }
 
@@ -178,6 +190,7 @@ pub const fn keys(kind: Kind) -> &'static [Key] {
         Kind::OpenSips => opensips::KEYS,
         Kind::Elastix => elastix::KEYS,
         Kind::Yate => yate::KEYS,
+        Kind::FreeSwitch => freeswitch::KEYS,
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Kind {
     Elastix,
     /// Yate 6.4, by its external module protocol.
     Yate,
+    /// FreeSWITCH 1.10 and newer, by its event socket.
+    FreeSwitch,
 }
 
 /// A kind nobody knows.
@@ -28,7 +30,7 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Asterisk, Self::Kamailio, Self::OpenSips, Self::Elastix, Self::Yate];
+    pub const ALL: [Self; 6] = [Self::Asterisk, Self::FreeSwitch, Self::Kamailio, Self::OpenSips, Self::Elastix, Self::Yate];
 
     /// The word used on every surface.
     #[must_use]
@@ -39,6 +41,7 @@ impl Kind {
             Self::OpenSips => "opensips",
             Self::Elastix => "elastix",
             Self::Yate => "yate",
+            Self::FreeSwitch => "freeswitch",
         }
     }
 

@@ -5,6 +5,7 @@
 pub mod ami;
 pub mod ari;
 pub mod au;
+pub mod base64;
 pub mod esl;
 pub mod extmodule;
 pub mod jsonrpc;

@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The members that are read, in order.
-const KNOWN: [&str; 50] = [
+/// The members that are read, in the order of their bytes.
+const KNOWN: [&str; 40] = [
     "Action",
     "Answer-State",
     "Bridge-A-Unique-ID",
@@ -17,31 +17,25 @@ const KNOWN: [&str; 50] = [
     "Call-Direction",
     "Caller-Caller-ID-Number",
     "Caller-Channel-Created-Time",
+    "Caller-Channel-Progress-Time",
     "Caller-Destination-Number",
+    "Caller-Dialplan",
     "Channel-Call-State",
-    "Channel-HIT-Dialplan",
     "Channel-Name",
     "Channel-State",
     "Conference-Name",
-    "Conference-Unique-ID",
-    "Core-UUID",
     "DTMF-Digit",
     "Event-Date-Timestamp",
-    "Event-Info",
     "Event-Name",
     "Event-Subclass",
     "Hangup-Cause",
     "Job-UUID",
-    "Max-Sessions",
-    "Member-ID",
+    "Other-Leg-Destination-Number",
     "Other-Leg-Unique-ID",
     "Record-File-Path",
-    "Session-Count",
-    "Session-Since-Startup",
     "Unique-ID",
     "_body",
     "variable_bridge_uuid",
-    "variable_conference_name",
     "variable_current_application",
     "variable_current_application_data",
     "variable_endpoint_disposition",
@@ -50,16 +44,12 @@ const KNOWN: [&str; 50] = [
     "variable_ifbus_ends",
     "variable_ifbus_owner",
     "variable_park_after_bridge",
-    "variable_progress_epoch",
-    "variable_record_file_size",
     "variable_signal_bond",
     "variable_sip_hangup_disposition",
     "variable_sip_invite_failure_phrase",
-    "variable_sip_invite_failure_status",
     "variable_sip_network_ip",
     "variable_sip_refer_to",
     "variable_sip_term_status",
-    "variable_transfer_destination",
 ];
 
 /// One event.

@@ -105,12 +105,12 @@ fn what_the_server_says_is_one_line() {
 fn an_event_gives_the_members_that_are_read() {
     let event = Event::parse(
         br#"{"Event-Name":"CUSTOM","Unique-ID":"u","x":{"y":[1]},"variable_ifbus_call":["a","b"],
-            "Hangup-Cause":"","Unique-ID":"v","Member-ID":7,"_body":"l1\nl2"}"#,
+            "Hangup-Cause":"","Unique-ID":"v","DTMF-Digit":7,"_body":"l1\nl2"}"#,
     )
     .expect("an object");
     assert_eq!((event.name(), event.get("Unique-ID")), ("CUSTOM", Some("u")));
     assert_eq!(event.get("variable_ifbus_call"), Some("a"));
-    assert_eq!((event.get("Hangup-Cause"), event.get("Member-ID"), event.get("x")), (None, None, None));
+    assert_eq!((event.get("Hangup-Cause"), event.get("DTMF-Digit"), event.get("x")), (None, None, None));
     assert_eq!(event.get("_body"), Some("l1\nl2"));
 }
 
