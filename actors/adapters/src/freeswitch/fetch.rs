@@ -232,6 +232,7 @@ impl FreeSwitch {
             port,
             path,
             basic: None,
+            bearer: None,
             body: None,
             within: FETCH_WITHIN,
             reply_max: FILE_MAX,

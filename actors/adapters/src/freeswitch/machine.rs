@@ -18,7 +18,6 @@ use super::parting::Parting;
 use super::probe::SipQuestion;
 use crate::adapter::{
     Adapter, Down, DownReason, Endpoint, HttpReply, Input, LinkError, LinkId, Output, RequestId, Ticket,
-    Warning,
 };
 use crate::random::Random;
 use crate::timers::Timers;
@@ -148,7 +147,6 @@ impl FreeSwitch {
     pub(super) fn link(&self, slot: u8) -> LinkId {
         LinkId { epoch: self.epoch, slot }
     }
-
 
     pub(super) fn count(&mut self, frames: u64) {
         if frames > 0 {

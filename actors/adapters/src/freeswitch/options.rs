@@ -10,7 +10,9 @@ use ifbus_call::address::Form;
 
 use crate::adapter::Secret;
 pub use crate::key::{BadOptions, Key};
-use crate::key::{is_of_host, key, name, port, required, shown, sip, template, text};
+use crate::key::{
+    host, is_loopback, is_of_host, key, known, name, port, required, shown, sip, template, text,
+};
 use crate::template::Template;
 
 /// The endpoints a template may name. Everything else could run code or loop: `loopback`, `error`, `group`.
@@ -139,13 +141,8 @@ impl Options {
     ///
     /// The first setting that is missing, unknown or malformed.
     pub fn new(given: &BTreeMap<String, String>) -> Result<Self, BadOptions> {
-        if let Some(unknown) = given.keys().find(|name| KEYS.iter().all(|key| key.name != name.as_str())) {
-            return Err(BadOptions::UnknownKey { kind: Kind::FreeSwitch, key: shown(unknown, 60) });
-        }
-        let host = required(given, "host")?;
-        if !host.bytes().all(is_of_host) {
-            return Err(BadOptions::Host);
-        }
+        known(Kind::FreeSwitch, KEYS, given)?;
+        let host = host(given)?;
         let secret = required(given, "secret")?;
         let user = given.get("user").map(|_| name(given, "user", "")).transpose()?;
         if user.as_ref().is_some_and(|user| user.matches('@').count() != 1) {
@@ -184,7 +181,7 @@ impl Options {
     /// Whether the server is on this machine, where clear text is read by nobody else.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        is_loopback(&self.host)
     }
 }
 
