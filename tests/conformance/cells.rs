@@ -70,10 +70,8 @@ fn transfer(mode: Mode, role: Option<Role>) -> Verb {
 
 fn connect(stage: &Stage) {
     let server = stage.server();
-    assert!(
-        matches!(server.version.as_deref().and_then(|v| v.split('.').next()), Some("22" | "16" | "6")),
-        "{server:?}"
-    );
+    let release = server.version.as_deref().and_then(|version| version.split('.').next());
+    assert!(release.is_some_and(|release| release.parse::<u32>().is_ok()), "{server:?}");
     assert_eq!(server.state, ServerState::Up);
 }
 

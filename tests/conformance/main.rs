@@ -2,7 +2,8 @@
 //!
 //! Every cell runs against the double of each kind in each of its versions, and against each real server that is named by
 //! `IFBUS_REAL_<KIND>` (`IFBUS_REAL_ASTERISK=22=127.0.22.1,16=127.0.26.1`; tests/run starts those of Debian). A server that is not there is reported
-//! as skipped with the reason and never counted as a pass. Media is proved by tone: who hears whom.
+//! as skipped with the reason and never counted as a pass. `IFBUS_ONLY=freeswitch` leaves out all other targets. Media is
+//! proved by tone: who hears whom.
 //!
 //! A program of its own instead of the usual harness, because "skipped" has to be a third outcome.
 
@@ -40,7 +41,10 @@ fn main() {
         let text = info.to_string();
         PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }));
-    let targets = targets();
+    let mut targets = targets();
+    if let Ok(only) = std::env::var("IFBUS_ONLY") {
+        targets.retain(|target| target.name.starts_with(&only));
+    }
     let results: Vec<Ran> = std::thread::scope(|scope| {
         let running: Vec<_> = targets
             .into_iter()

@@ -18,11 +18,13 @@ pub mod faults;
 mod http;
 pub mod kamailio;
 pub mod opensips;
+pub mod freeswitch;
 pub mod phone;
 mod proxy;
 mod random;
 mod sip_options;
 pub mod socket;
+mod sound;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod wire;

@@ -12,7 +12,7 @@ use super::happening::{CALL, Happening, Teller, json};
 use super::http::Response;
 use super::world::World;
 use crate::phone::Tone;
-use crate::phone::tone::RATE;
+use crate::sound;
 
 /// The server writes in blocks of this many bytes, as long as it writes.
 const BLOCK: usize = 32_768;
@@ -59,41 +59,10 @@ impl Stored {
         if !complete {
             length -= length % BLOCK;
         }
-        let mut bytes = header(if complete { length } else { 0 }, complete);
-        bytes.extend((0..length / 2).flat_map(|at| self.sample(at).to_le_bytes()));
+        let mut bytes = sound::header(if complete { length } else { 0 }, complete);
+        bytes.extend(sound::samples(&self.cuts, self.began, length / 2));
         bytes
     }
-
-    fn sample(&self, at: usize) -> i16 {
-        let seconds = at as f64 / f64::from(RATE);
-        let heard = self.cuts.iter().rev().find(|(since, _)| (*since - self.began).as_secs_f64() <= seconds);
-        let sine =
-            |hertz: u32, height: f64| (std::f64::consts::TAU * f64::from(hertz) * seconds).sin() * height;
-        let tones = heard.into_iter().flat_map(|(_, tones)| tones);
-        let sum: f64 = tones
-            .map(|tone| match tone {
-                Tone::Phone(_) => sine(tone.hertz(), 8000.0),
-                Tone::HoldMusic => sine(tone.hertz(), 6000.0),
-                Tone::Ringback => sine(440, 7200.0) + sine(480, 7200.0),
-            })
-            .sum();
-        sum.clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16
-    }
-}
-
-/// The head of a WAV file; its lengths are zero as long as it is written.
-fn header(length: usize, complete: bool) -> Vec<u8> {
-    let whole = if complete { length as u32 + 36 } else { 0 };
-    let mut bytes = b"RIFF".to_vec();
-    bytes.extend(whole.to_le_bytes());
-    bytes.extend(b"WAVEfmt ");
-    bytes.extend(16u32.to_le_bytes());
-    bytes.extend([1u16, 1].iter().flat_map(|n| n.to_le_bytes()));
-    bytes.extend([RATE, RATE * 2].iter().flat_map(|n| n.to_le_bytes()));
-    bytes.extend([2u16, 16].iter().flat_map(|n| n.to_le_bytes()));
-    bytes.extend(b"data");
-    bytes.extend((length as u32).to_le_bytes());
-    bytes
 }
 
 impl World {
