@@ -145,6 +145,7 @@ fn cell(verb: &str, kind: Kind) -> Cell {
         Kind::Kamailio => kamailio(verb),
         Kind::Elastix => elastix(verb),
         Kind::Yate => yate(verb),
+        Kind::FreeSwitch => freeswitch(verb),
     }
 }
 
@@ -167,6 +168,7 @@ fn kamailio(verb: &str) -> Cell {
         }
         "drain" => (How::Native, Some("the htable that the printed routes ask")),
         other => unreachable!("{other} is no verb"),
+        Kind::FreeSwitch => freeswitch(verb),
     }
 }
 
@@ -222,6 +224,20 @@ fn yate(verb: &str) -> Cell {
         "record" => (How::Native, Some("a folder that Yate may write to")),
         "fetch-recording" => (How::Setup, Some("a web server that gives out the folder of recordings")),
         "drain" => (How::Native, Some("inbound: as long as ifbus is connected")),
+        other => unreachable!("{other} is no verb"),
+    }
+}
+
+/// Sheet freeswitch, sections 3, 7 and 13.
+fn freeswitch(verb: &str) -> Cell {
+    match verb {
+        "connect" | "health" | "events" | "load" | "list" | "adopt" | "cancel" | "hangup" => (How::Native, None),
+        "originate" | "blind-transfer" | "attended-transfer" => (How::Native, None),
+        "hold" | "resume" => (How::Native, Some("FreeSWITCH: a music that is there, `--set music=`")),
+        "dtmf" | "mute" | "drain" => (How::Native, None),
+        "conference" | "conference-control" => (How::Native, Some("FreeSWITCH: mod_conference and a profile")),
+        "record" => (How::Native, Some("FreeSWITCH: mod_sndfile and a folder")),
+        "fetch-recording" => (How::Native, Some("FreeSWITCH: `--set fetch=socket` or `fetch=http://...`")),
         other => unreachable!("{other} is no verb"),
     }
 }

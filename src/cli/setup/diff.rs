@@ -23,6 +23,15 @@ impl Sections {
                 extension.clear();
                 continue;
             }
+            if let Some((tag, name, value)) = tag(line) {
+                if let Some(value) = value {
+                    sections.entry(section.clone()).or_default().entry(name).or_default().push(value);
+                } else if tag == "configuration" {
+                    section = name;
+                    sections.entry(section.clone()).or_default();
+                }
+                continue;
+            }
             let Some((key, value)) = line.split_once('=') else { continue };
             let (key, value) = (key.trim().to_ascii_lowercase(), value.trim_start_matches('>').trim());
             let keys = sections.entry(section.clone()).or_default();
@@ -65,6 +74,16 @@ impl Sections {
         }
         lines
     }
+}
+
+/// The name of an XML element, and what its attributes `name` and `value` say.
+fn tag(line: &str) -> Option<(&str, String, Option<String>)> {
+    let inside = line.strip_prefix('<').filter(|inside| inside.starts_with(|c: char| c.is_ascii_alphabetic()))?;
+    let attribute = |key: &str| {
+        let (_, rest) = inside.split_once(&format!(" {key}=\""))?;
+        Some(rest.split('"').next().unwrap_or_default().to_owned())
+    };
+    Some((inside.split([' ', '>']).next()?, attribute("name")?, attribute("value")))
 }
 
 /// The line without its comment; `\;` is no comment.

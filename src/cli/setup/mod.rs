@@ -111,6 +111,13 @@ const YATE: [Part; 3] = [
     },
     Part { word: "sounds", file: "sounds.sh", text: include_str!("yate/sounds.sh"), reload: "sh sounds.sh" },
 ];
+
+const FREESWITCH: [Part; 1] = [Part {
+    word: "socket",
+    file: "event_socket.conf.xml",
+    text: include_str!("freeswitch/event_socket.conf.xml"),
+    reload: "reload mod_event_socket",
+}];
 /// What stands for the server's name in the texts.
 const NAME: &str = "NAME";
 /// Lines that `ifbus test` cannot see, with the reason: they have to be taken as they are printed. Every other line is
@@ -131,6 +138,9 @@ const UNSEEN: &[(&str, &str, &str)] = &[
     ("dialplan", "exten => s,1,GotoIf", "22.10 and later refuse calls by a command"),
     ("dialplan", "same => n,Return()", "22.10 and later refuse calls by a command"),
     ("dialplan", "same => n(full)", "22.10 and later refuse calls by a command"),
+    ("socket", "listen-ip", "the default, this machine alone, works too, if ifbus runs there"),
+    ("socket", "listen-port", "it is the default"),
+    ("socket", "stop-on-bind-error", "matters only where another program has the port"),
 ];
 
 /// Prints it.
@@ -199,6 +209,7 @@ fn print(screen: &Screen, kind: Kind, chosen: &[&Part], known: &Known) -> Result
     Ok(())
 }
 
+/// How a line begins that is no part of the file.
 /// What a file of the operator lacks.
 fn diff(screen: &Screen, part: &Part, known: &Known, file: &Path) -> Result<(), Failure> {
     let theirs = std::fs::read_to_string(file)
@@ -233,16 +244,16 @@ fn of_file(kind: Kind, file: &Path) -> Result<String, Failure> {
 /// How a line is begun that the server does not read.
 const fn comment(kind: Kind) -> &'static str {
     match kind {
-        Kind::Asterisk => ";",
-        Kind::Kamailio => "#",
+        Kind::Asterisk | Kind::Elastix | Kind::Yate => ";",
+        Kind::FreeSwitch | Kind::Kamailio | Kind::OpenSips => "#",
     }
 }
 
 /// What is shown at login, as it is given to `add`.
 const fn auth(kind: Kind) -> &'static str {
     match kind {
-        Kind::Asterisk => " --auth user=ifbus,secret=prompt",
-        Kind::Kamailio => " --auth secret=prompt",
+        Kind::Asterisk | Kind::Elastix => " --auth user=ifbus,secret=prompt",
+        Kind::FreeSwitch | Kind::Kamailio | Kind::OpenSips => " --auth secret=prompt",
         Kind::Yate => "",
     }
 }
@@ -253,6 +264,7 @@ const fn parts(kind: Kind) -> &'static [Part] {
         Kind::Kamailio => &KAMAILIO,
         Kind::Elastix => &ELASTIX,
         Kind::Yate => &YATE,
+        Kind::FreeSwitch => &FREESWITCH,
     }
 }
 

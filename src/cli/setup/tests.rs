@@ -1,6 +1,6 @@
 use super::diff::Sections;
 use super::known::Known;
-use super::{ASTERISK, ELASTIX, filled, unseen};
+use super::{ASTERISK, ELASTIX, FREESWITCH, filled, unseen};
 
 fn part(word: &str) -> String {
     let part = ASTERISK.iter().find(|part| part.word == word).unwrap();
@@ -71,4 +71,23 @@ fn an_issabel_gets_files_that_its_updates_leave_alone_and_the_places_of_every_as
     for part in &ELASTIX {
         assert!(unseen(part).all(|(line, _)| part.text.contains(line)), "{}", part.word);
     }
+}
+
+#[test]
+fn an_xml_file_is_told_by_its_parameters() {
+    let text = filled(&FREESWITCH[0], &Known::default());
+    let whole = Sections::parse(&text);
+    assert_eq!(whole.missing_in(&Sections::parse(&text), false), [""; 0]);
+    let theirs = "<configuration name=\"event_socket.conf\">\n <settings>\n  <param name=\"listen-ip\" value=\"::\"/>\n  \
+                  <!-- <param name=\"listen-port\" value=\"8021\"/> -->\n  <param name=\"password\" value=\"x\"/>\n  \
+                  <param name=\"apply-inbound-acl\" value=\"lan\"/>\n  <param name=\"stop-on-bind-error\" value=\"false\"/>\n";
+    assert_eq!(
+        whole.missing_in(&Sections::parse(theirs), false),
+        [
+            "  [event_socket.conf]",
+            "+ listen-port = 8021",
+            "- stop-on-bind-error = false",
+            "+ stop-on-bind-error = true"
+        ]
+    );
 }

@@ -152,6 +152,7 @@ impl FreeSwitch {
 
     /// The leg is over, and this is certain.
     pub(super) fn ended(&mut self, leg: LegId, end: &End) {
+        let partner = self.life.legs.partner(leg);
         let Some(known) = self.life.legs.remove(leg) else { return };
         if !known.made && known.foreign.is_none() {
             self.tell(Event::Started(leg));
@@ -160,7 +161,7 @@ impl FreeSwitch {
         let event =
             Event::Ended { leg, cause: cause::cause(past, end), by: cause::by(past, end), said: end.said() };
         self.part_from(leg, &known, end, event);
-        self.over(leg);
+        self.over(leg, partner);
     }
 
     /// The server does not know the leg: its end is on the way, or was missed.
@@ -188,15 +189,21 @@ impl FreeSwitch {
     }
 
     pub(super) fn vanished(&mut self, leg: LegId) {
+        let partner = self.life.legs.partner(leg);
         if let Some(known) = self.life.legs.remove(leg) {
             self.part_from(leg, &known, &End::default(), Event::Vanished(leg));
-            self.over(leg);
+            self.over(leg, partner);
         }
     }
 
-    fn over(&mut self, leg: LegId) {
+    /// Whoever talked to it talks to nobody now, until more is heard.
+    fn over(&mut self, leg: LegId, partner: Option<LegId>) {
         self.life.timers.disarm(Timer::Gone(leg));
         self.prove(leg);
+        if let Some(partner) = partner {
+            self.tell_parted(partner);
+            self.prove(partner);
+        }
     }
 
     /// Asks the server what is true of a leg.

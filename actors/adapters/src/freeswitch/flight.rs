@@ -93,7 +93,8 @@ pub(super) enum Timer {
     Parting(LegId),
     /// A connection that was asked is to have said something.
     Silent(u8),
-    Retransmit(Ticket),
+    /// SIP is to be asked again: datagrams get lost.
+    Retransmit,
     /// A job outside of any order is over, however it ended.
     Job(u128),
 }

@@ -201,7 +201,7 @@ impl FreeSwitch {
                 self.life.busy.remove(&leg);
             }
         }
-        for timer in [Timer::Order, Timer::Grace, Timer::Played, Timer::Refetch, Timer::Retransmit] {
+        for timer in [Timer::Order, Timer::Grace, Timer::Played, Timer::Refetch] {
             self.life.timers.disarm(timer(ticket));
         }
         self.life.freed = true;
@@ -324,7 +324,7 @@ impl FreeSwitch {
                 Timer::Gone(leg) => self.gone_for_a_while(leg),
                 Timer::Parting(leg) => self.release(leg),
                 Timer::Silent(slot) => self.silent(slot),
-                Timer::Retransmit(ticket) => self.ask_sip_again(ticket),
+                Timer::Retransmit => self.ask_sip_again(),
                 Timer::Job(id) => drop(self.life.jobs.remove(&id)),
             }
             self.settle();

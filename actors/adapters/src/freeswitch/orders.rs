@@ -360,8 +360,9 @@ impl FreeSwitch {
         let Some(why) = body.strip_prefix("-ERR") else { return };
         let why = why.trim();
         if self.life.legs.get(leg).is_some_and(|known| known.made) {
-            // its end is on the way, and knows more; if it is not, the leg has vanished
-            return self.gone(leg);
+            // its end is on the way, and knows more. But a leg dialled by `user/` that was joined in the moment of its
+            // answer lives on, and its originate says all the same that it was canceled (seen on 1.11): so ask
+            return self.doubt(leg);
         }
         let Some(running) = self.life.orders.get_mut(&ticket) else { return };
         if let Work::Dial { failed, .. } = &mut running.work {

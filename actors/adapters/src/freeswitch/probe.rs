@@ -31,7 +31,7 @@ pub(super) struct Probing {
     answers: BTreeMap<Interface, Option<Result<Duration, String>>>,
 }
 
-/// A question to SIP, and the orders that wait for its answer; there is always one.
+/// A question to SIP, and the orders that wait for its answer.
 #[derive(Debug)]
 pub(super) struct SipQuestion {
     askers: Vec<Ticket>,
@@ -149,9 +149,7 @@ impl FreeSwitch {
     /// Asks SIP for a sign of life. A question that is under way serves whoever asks meanwhile.
     pub(super) fn ask_sip(&mut self, ticket: Ticket) {
         let Some((host, port)) = self.options.sip.clone() else { return };
-        if let Some(asked) = &mut self.life.sip_question
-            && self.life.orders.contains_key(&asked.askers[0])
-        {
+        if let Some(asked) = &mut self.life.sip_question {
             return asked.askers.push(ticket);
         }
         let question = Question { id: self.random.next() };
@@ -174,14 +172,18 @@ impl FreeSwitch {
     fn send_options(&mut self) {
         let Some((host, port)) = &self.options.sip else { return };
         let Some(asked) = &self.life.sip_question else { return };
-        let (first, datagram) = (asked.askers[0], asked.question.datagram(host, *port));
+        let datagram = asked.question.datagram(host, *port);
         self.out.push_back(Output::Send(self.link(SIP), datagram));
-        self.life.timers.arm(Timer::Retransmit(first), self.now + ASK_AGAIN);
+        self.life.timers.arm(Timer::Retransmit, self.now + ASK_AGAIN);
     }
 
-    pub(super) fn ask_sip_again(&mut self, ticket: Ticket) {
-        let waits = self.life.sip_question.as_ref().is_some_and(|asked| asked.askers[0] == ticket);
-        if waits && self.life.sip == Link::In {
+    /// The same question as long as anybody waits for it; after that nobody asks.
+    pub(super) fn ask_sip_again(&mut self) {
+        let Some(asked) = &mut self.life.sip_question else { return };
+        asked.askers.retain(|ticket| self.life.orders.contains_key(ticket));
+        if asked.askers.is_empty() {
+            self.life.sip_question = None;
+        } else if self.life.sip == Link::In {
             self.send_options();
         }
     }
@@ -200,7 +202,7 @@ impl FreeSwitch {
 
     fn sip_answered(&mut self, failure: Option<String>) {
         let Some(asked) = self.life.sip_question.take() else { return };
-        self.life.timers.disarm(Timer::Retransmit(asked.askers[0]));
+        self.life.timers.disarm(Timer::Retransmit);
         for ticket in asked.askers {
             self.part(ticket, Interface::Sip, failure.clone());
         }

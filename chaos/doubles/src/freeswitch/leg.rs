@@ -68,6 +68,9 @@ pub(super) struct Leg {
     pub(super) plan: Plan,
     /// The job of its originate, and what it does after the answer.
     pub(super) originate: Option<(Option<String>, String)>,
+    /// It was dialled through the directory, and somebody wants it joined before it has landed.
+    pub(super) by_directory: bool,
+    pub(super) wanted: bool,
     /// The leg whose dialplan calls it.
     pub(super) dialed_by: Option<String>,
     /// Whom its own dialplan calls.

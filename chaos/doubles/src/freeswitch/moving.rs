@@ -11,6 +11,11 @@ impl World {
         if !self.legs.contains_key(a) || !self.legs.contains_key(b) {
             return "-ERR Invalid uuid\n".into();
         }
+        for uuid in [a, b] {
+            if let Some(leg) = self.leg_mut(uuid) {
+                leg.wanted = true;
+            }
+        }
         self.after(TURN, Timer::Bridge(a.to_owned(), b.to_owned()));
         format!("+OK {b}\n")
     }

@@ -104,6 +104,7 @@ impl World {
         let caller = variables.get("origination_caller_id_number").cloned();
         leg.caller = caller.unwrap_or_else(|| "0000000000".into());
         leg.originate = Some((job, request.app));
+        leg.by_directory = request.destination.starts_with("user/");
         let seconds = variables.get("originate_timeout").and_then(|text| text.parse().ok()).unwrap_or(60);
         leg.variables = variables;
         self.call(leg, seconds);
@@ -162,7 +163,7 @@ impl World {
         leg.up = true;
         leg.answered = Some(now);
         leg.disposition = "ANSWER";
-        let (acts, job, caller) = (leg.plan.acts.clone(), leg.originate.clone(), leg.dialed_by.clone());
+        let (acts, caller) = (leg.plan.acts.clone(), leg.dialed_by.clone());
         self.tell_of("CHANNEL_ANSWER", uuid);
         for (after, act) in acts {
             self.after(after, Timer::PhoneActs(uuid.to_owned(), act));
@@ -170,17 +171,22 @@ impl World {
         if let Some(caller) = caller {
             return self.callee_answered(&caller, uuid);
         }
-        if let Some((Some(job), _)) = job {
-            self.after(TURN, Timer::Job(job, format!("+OK {uuid}\n")));
-        }
         self.after(TURN, Timer::Lands(uuid.to_owned()));
     }
 
-    /// The leg runs what its originate said.
+    /// The leg runs what its originate said. One that was dialled through the directory and is wanted elsewhere by now
+    /// does not, and its originate ends as if it had been canceled (seen).
     pub(super) fn lands(&mut self, uuid: &str) {
-        let Some(app) = self.leg_mut(uuid).and_then(|leg| leg.originate.take()).map(|(_, app)| app) else {
+        let Some(leg) = self.leg_mut(uuid) else { return };
+        let Some((job, app)) = leg.originate.take() else { return };
+        let lost = leg.by_directory && leg.wanted;
+        if let Some(job) = job {
+            let body = if lost { "-ERR ORIGINATOR_CANCEL\n".to_owned() } else { format!("+OK {uuid}\n") };
+            self.job_done(&job, &body);
+        }
+        if lost {
             return;
-        };
+        }
         // it may have been joined in the moment before
         if self.legs.get(uuid).is_some_and(|leg| leg.partner.is_none()) {
             self.run(uuid, &app);

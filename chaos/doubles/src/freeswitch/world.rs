@@ -216,6 +216,8 @@ impl World {
             phone_holds: false,
             plan: self.plan_of(number),
             originate: None,
+            by_directory: false,
+            wanted: false,
             dialed_by: None,
             dials: None,
             disposition: "",

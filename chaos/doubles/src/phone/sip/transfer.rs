@@ -4,7 +4,12 @@
 use std::time::Duration;
 
 use super::message::{self, Message};
-use super::{Phase, SipPhones};
+use super::{Phase, SipPhones, Timer};
+use crate::phone::Act;
+
+/// From the word that a transfer is done to the phone's own hang-up. A FreeSWITCH that hears BYE sooner than its bridge
+/// is made ends the call that was transferred (seen on 1.11), and no telephone is as fast as a program on loopback.
+const HANG_UP: Duration = Duration::from_millis(60);
 
 impl SipPhones {
     /// The phone asks the far end of its first answered call to call `to` instead of it.
@@ -56,7 +61,7 @@ impl SipPhones {
         self.refer_answered(id, status);
         let answered = self.calls.get(&id).is_some_and(|call| call.phase == Phase::Answered);
         if answered && status < 300 {
-            self.bye(id);
+            self.after(id, HANG_UP, Timer::Act(Act::HangUp));
         }
     }
 }
