@@ -13,6 +13,7 @@ use crate::asterisk::{KEYS, Options};
 use crate::wire_format::ami::{Action, Decoder, Frame, Message};
 use crate::wire_format::ari::Event;
 use crate::wire_format::pbxapi;
+use crate::wire_format::esl;
 use crate::wire_format::sip_options::Question;
 use crate::wire_format::{jsonrpc, netstring};
 
@@ -48,6 +49,47 @@ fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
                 Ok(Frame::Message(message)) => {
                     found.push(format!("{:?} {}", message.kind(), message.is_ambiguous()).into_bytes());
                     found.extend(message.all("Uniqueid").map(<[u8]>::to_vec));
+                }
+                Err(error) => {
+                    broken = true;
+                    found.push(error.to_string().into_bytes());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// ESL: no bytes panic, a split changes nothing, nothing is delivered after an error.
+///
+/// # Panics
+/// A promise is broken.
+pub fn esl(data: &[u8]) {
+    let Some((cut, rest)) = data.split_first() else { return };
+    for greeting in [&b""[..], b"Content-Type: auth/request\n\n"] {
+        let bytes = [greeting, rest].concat();
+        let whole = esl_frames([&bytes[..]]);
+        let (head, tail) = bytes.split_at(usize::from(*cut).min(bytes.len()));
+        assert_eq!(whole, esl_frames([head, tail]), "a split changed the frames");
+        assert_eq!(whole, esl_frames(bytes.chunks(1)), "single bytes changed the frames");
+    }
+    if let Ok(event) = esl::Event::parse(rest) {
+        assert!(rest.len() >= event.name().len());
+    }
+}
+
+fn esl_frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+    let mut decoder = esl::Decoder::default();
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut broken = false;
+    for piece in pieces {
+        decoder.push(piece);
+        while let Some(frame) = decoder.next() {
+            assert!(!broken, "a frame after an error");
+            match frame {
+                Ok(frame) => {
+                    found.push(format!("{:?} {}", frame.kind(), frame.said()).into_bytes());
+                    found.push(frame.body.to_vec());
                 }
                 Err(error) => {
                     broken = true;

@@ -69,6 +69,24 @@ fn manager_bytes_of_any_kind_are_survived() {
 }
 
 #[test]
+fn event_socket_bytes_of_any_kind_are_survived() {
+    let from: Vec<Vec<u8>> = include_str!("../freeswitch/transcripts/golden-call.jsonl")
+        .lines()
+        .flat_map(|json| {
+            let head = format!("Content-Length: {}\nContent-Type: text/event-json\n\n", json.len());
+            // bare JSON as well: the members are bent, not the frame around them
+            [[&b"\x10"[..], head.as_bytes(), json.as_bytes()].concat(), [b"\x10", json.as_bytes()].concat()]
+        })
+        .filter(|bytes| bytes.len() < 4000)
+        .collect();
+    assert!(from.len() > 4);
+    drive(2_000, |seeded| {
+        esl(&seeded.bytes(200));
+        esl(&seeded.bent(&from));
+    });
+}
+
+#[test]
 fn stream_messages_of_any_kind_are_survived() {
     let from = recorded(true);
     drive(20_000, |seeded| {

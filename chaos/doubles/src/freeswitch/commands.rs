@@ -35,6 +35,10 @@ pub(super) fn api(world: &mut World, name: &str, arguments: &str) -> String {
         ("uuid_exists", _) => "false".into(),
         ("uuid_getvar", [uuid, name]) => getvar(world, uuid, name),
         ("uuid_setvar", [uuid, name, rest @ ..]) => setvar(world, uuid, name, &rest.join(" ")),
+        ("uuid_setvar_multi", [uuid, pairs]) => {
+            let pairs = pairs.split(';').filter_map(|pair| pair.split_once('='));
+            pairs.fold(OK.to_owned(), |_, (name, value)| setvar(world, uuid, name, value))
+        }
         ("uuid_kill", []) => "-USAGE: <uuid> [cause]\n".into(),
         ("uuid_kill", [uuid, cause @ ..]) => kill(world, uuid, cause.first().copied()),
         ("uuid_bridge", [a, b]) => world.bridge_ordered(a, b),

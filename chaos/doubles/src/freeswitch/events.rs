@@ -55,11 +55,6 @@ impl Event {
         }
         text
     }
-
-    #[cfg(test)]
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
 }
 
 /// Blanks, percent signs and everything that is not printable or means something in a line.

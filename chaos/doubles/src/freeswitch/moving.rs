@@ -175,8 +175,7 @@ impl World {
     /// The limit of a park has come; it waits for the end of whatever is played.
     pub(super) fn park_over(&mut self, uuid: &str, stay: u64) {
         let Some(leg) = self.leg_mut(uuid).filter(|leg| leg.parked && leg.stay == stay) else { return };
-        let cause =
-            leg.variables.get("double_park_cause").cloned().unwrap_or_else(|| "NORMAL_CLEARING".into());
+        let cause = leg.park_cause.clone();
         if leg.playing.is_some() {
             leg.park_over = Some(cause);
         } else {

@@ -173,7 +173,11 @@ impl Decoder {
         if !self.greeted {
             let begun = &self.buffer[..self.buffer.len().min(FIRST.len())];
             if !FIRST.starts_with(begun) {
-                return Err(Broken::NotEsl(shown(&self.buffer)));
+                // what is shown must not depend on how the bytes were split
+                let line = memchr::memchr(b'\n', &self.buffer);
+                let end = line.unwrap_or(self.buffer.len()).min(SHOWN_MAX);
+                let told = line.is_some() || self.buffer.len() >= SHOWN_MAX;
+                return if told { Err(Broken::NotEsl(shown(&self.buffer[..end]))) } else { Ok(None) };
             }
         }
         let from = self.looked.max(self.start);

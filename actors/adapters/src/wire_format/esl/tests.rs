@@ -79,9 +79,9 @@ fn a_line_without_a_name_ends_the_connection() {
 }
 
 #[test]
-fn another_protocol_is_known_by_its_first_bytes() {
+fn another_protocol_is_known_by_its_first_line() {
     for peer in
-        ["Asterisk Call Manager/11.0.0\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\0\0\0", "Content-Typo"]
+        ["Asterisk Call Manager/11.0.0\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\0\0\0\n", "Content-Typo\n"]
     {
         assert!(matches!(read([peer.as_bytes()])[..], [Err(Broken::NotEsl(_))]), "{peer}");
     }
