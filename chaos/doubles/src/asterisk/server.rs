@@ -47,8 +47,12 @@ impl AsteriskServer {
     pub fn start(bind: Bind, mut options: Options) -> io::Result<Self> {
         options.wall = wall_clock().unwrap_or(options.wall);
         let port =
-            |door, port| Port { door, address: SocketAddr::new(bind.ip, port), transport: Transport::Stream };
-        let ports = [port(Door::Ami, bind.ami), port(Door::Http, bind.http)];
+            |door, port, transport| Port { door, address: SocketAddr::new(bind.ip, port), transport };
+        let ports = [
+            port(Door::Ami, bind.ami, Transport::Stream),
+            port(Door::Http, bind.http, Transport::Stream),
+            port(Door::Sip, bind.sip, Transport::Datagram),
+        ];
         Server::serve("asterisk", Asterisk::new(options, Duration::ZERO), &ports, bind.write_timeout)
     }
 
