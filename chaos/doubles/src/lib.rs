@@ -19,6 +19,7 @@ mod http;
 pub mod kamailio;
 pub mod opensips;
 pub mod freeswitch;
+pub mod gateway;
 pub mod phone;
 mod proxy;
 mod random;

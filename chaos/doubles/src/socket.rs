@@ -75,6 +75,8 @@ struct Shared<D: Double> {
     zero: Instant,
     /// The deadline may have changed.
     changed: Notify,
+    /// Something has happened to the machine.
+    moved: watch::Sender<()>,
     /// Whether the ports are to be open, in their order.
     open: watch::Sender<Vec<bool>>,
     doors: Vec<D::Door>,
@@ -119,6 +121,7 @@ impl<D: Double> Shared<D> {
         });
         drop(state);
         self.changed.notify_one();
+        self.moved.send_replace(());
         result
     }
 }
@@ -158,6 +161,7 @@ impl<D: Double> Server<D> {
             state: Mutex::new(State { machine, lines: BTreeMap::new(), datagrams, next_link: 0 }),
             zero: Instant::now(),
             changed: Notify::new(),
+            moved: watch::Sender::new(()),
             open: watch::Sender::new(vec![true; bound.len()]),
             doors: bound.iter().map(|(door, _)| *door).collect(),
             write_timeout,
@@ -208,6 +212,16 @@ impl<D: Double> Server<D> {
     /// Reads something from the machine.
     pub fn read<T>(&self, work: impl FnOnce(&D) -> T) -> T {
         work(&self.shared.lock().machine)
+    }
+
+    /// Takes something from the machine that is none of its outputs, and of which it need not know.
+    pub(crate) fn take<T>(&self, work: impl FnOnce(&mut D) -> T) -> T {
+        work(&mut self.shared.lock().machine)
+    }
+
+    /// Changes whenever something has happened to the machine.
+    pub(crate) fn moved(&self) -> watch::Receiver<()> {
+        self.shared.moved.subscribe()
     }
 
     /// Ends the double and waits for its thread.

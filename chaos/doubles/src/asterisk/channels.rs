@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::happening::json;
 use crate::phone::Plan;
+use crate::phone::line::Line;
 
 /// `ChannelState` of Asterisk, those that occur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +121,8 @@ pub(super) struct Channel {
     pub(super) originate: Option<Originate>,
     /// The channel whose Dial made this one.
     pub(super) dialed_by: Option<String>,
+    /// Its far end is in the real world.
+    pub(super) line: Option<Line>,
     /// Identifier of the SIP dialog, empty until the INVITE went out.
     pub(super) protocol: String,
     pub(super) plan: Plan,

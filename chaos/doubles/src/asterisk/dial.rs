@@ -119,6 +119,7 @@ impl World {
             answered: None,
             originate: None,
             dialed_by: None,
+            line: None,
             protocol: String::new(),
             phone_up: false,
             phone_holds: false,
@@ -161,6 +162,10 @@ impl World {
         self.tell(test);
         let told = self.dial("DialBegin", &self.channels[id], None);
         self.tell(told);
+        let outside = !self.sip_dead && self.call_outside(id);
+        if outside {
+            return;
+        }
         if self.sip_dead || plan.decision == Decision::Silent {
             return self.after(NOBODY, Timer::NobodyThere(id.to_owned()));
         }

@@ -15,7 +15,12 @@ impl World {
 
     pub(super) fn heard(&self, number: &str) -> BTreeSet<Tone> {
         let legs = self.channels.values().filter(|c| c.number == number && c.phone_up && c.is_up());
-        legs.filter(|leg| !leg.muted_out && !leg.phone_holds).flat_map(|leg| self.sound(leg)).collect()
+        legs.flat_map(|leg| self.heard_by(leg)).collect()
+    }
+
+    /// What the phone of an answered leg hears.
+    pub(super) fn heard_by(&self, leg: &Channel) -> BTreeSet<Tone> {
+        if leg.muted_out || leg.phone_holds { BTreeSet::new() } else { self.sound(leg) }
     }
 
     fn sound(&self, leg: &Channel) -> BTreeSet<Tone> {
@@ -27,20 +32,23 @@ impl World {
         }
         if let Some(room) = self.room_of(&leg.id) {
             let others = room.members.iter().filter(|id| **id != leg.id && !self.silenced(room, id));
-            return others.filter_map(|id| self.voice(self.channels.get(id)?)).collect();
+            return others.filter_map(|id| self.channels.get(id)).flat_map(|leg| self.voice(leg)).collect();
         }
         let Some(other) = self.partner(&leg.id).and_then(|id| self.channels.get(&id)) else {
             return BTreeSet::new();
         };
         match other {
             other if other.phone_holds => BTreeSet::from([Tone::HoldMusic]),
-            other => self.voice(other).into_iter().collect(),
+            other => self.voice(other),
         }
     }
 
     /// What the server hears of a leg's phone.
-    fn voice(&self, leg: &Channel) -> Option<Tone> {
-        (leg.phone_up && !leg.phone_holds && !leg.muted_in).then(|| Tone::of(&leg.number))
+    fn voice(&self, leg: &Channel) -> BTreeSet<Tone> {
+        if !leg.phone_up || leg.phone_holds || leg.muted_in {
+            return BTreeSet::new();
+        }
+        leg.line.map_or_else(|| BTreeSet::from([Tone::of(&leg.number)]), |line| self.outside.voice(line))
     }
 
     /// What a recorder on this leg hears: what its phone says, and what is said to it.
@@ -111,8 +119,7 @@ impl World {
         let channel = &self.channels[id];
         let native = channel.bridge.as_ref().and_then(|b| self.bridges.get(b)).is_some_and(|b| b.native);
         for listener in self.listeners(id) {
-            let number = self.channels[&listener].number.clone();
-            self.witness(&number).digits.push(digit);
+            self.send_digit(&listener, digit);
         }
         if !native {
             self.digit_begins(id, digit);

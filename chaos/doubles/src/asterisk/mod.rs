@@ -7,7 +7,7 @@
 //!
 //! The contract is in [`crate::double`]. [`crate::socket`] is the shell with real sockets. Inside: `session` and `ami` read and answer,
 //! `actions`, `orders`, `conference`, `drain` and `lists` say what actions do, `world` and the files beside it (`dial`, `run`,
-//! `bridging`, `rooms`, `transfers`, `recording`, `media`) are the calls, `happening` encodes events, `ari` is HTTP, `wire` applies faults.
+//! `bridging`, `rooms`, `transfers`, `recording`, `media`, `outside`) are the calls, `happening` encodes events, `ari` is HTTP, `wire` applies faults.
 
 mod actions;
 mod ami;
@@ -25,6 +25,7 @@ mod lists;
 mod media;
 mod options;
 mod orders;
+mod outside;
 mod profile;
 mod recording;
 mod rooms;
@@ -221,6 +222,7 @@ impl Asterisk {
     fn pump(&mut self) {
         loop {
             self.world.listen();
+            self.world.tell_outside();
             self.spread();
             let ready: Vec<Link> = self.sessions.keys().copied().collect();
             let mut progress = false;

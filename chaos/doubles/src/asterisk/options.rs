@@ -30,6 +30,9 @@ pub struct Options {
     pub phones_at: String,
     /// How its operator has named things.
     pub style: Style,
+    /// Calls through the endpoint `trunk` to a SIP URI whose host is an address go there, out of the double.
+    /// [`crate::gateway::Studio`] carries them out.
+    pub outside: bool,
 }
 
 /// What an operator, or the product an Asterisk is inside of, has chosen.
@@ -138,6 +141,7 @@ impl Options {
             login_within: Duration::from_secs(30),
             phones_at: "127.0.10.2".into(),
             style,
+            outside: false,
         }
         .with_phones(1001..=1008);
         for number in ["1009", "1010"] {

@@ -257,8 +257,7 @@ fn play_dtmf(world: &mut World, request: &Message) -> Answer {
         world.tell(told);
     }
     if "0123456789ABCDabcd*#".contains(digit) && world.channels[&id].phone_up {
-        let number = world.channels[&id].number.clone();
-        world.witness(&number).digits.push(digit);
+        world.send_digit(&id, digit);
     }
     Answer { busy: Duration::from_millis(millis), ..done.into() }
 }

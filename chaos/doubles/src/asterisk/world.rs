@@ -8,6 +8,7 @@ use super::channels::{Bridge, Channel};
 use super::dialplan::Dialplan;
 use super::happening::{AmiEvent, AriEvent, Happening};
 use super::options::{Contact, Endpoint, Options, Style};
+use super::outside::Outside;
 use super::profile::Profile;
 use super::recording::{Recorder, Stored};
 use crate::calendar;
@@ -109,6 +110,8 @@ pub(super) struct World {
     pub(super) devices: BTreeMap<String, &'static str>,
     pub(super) ami: Vec<AmiEvent>,
     pub(super) ari: Vec<AriEvent>,
+    /// Calls that have left the double.
+    pub(super) outside: Outside,
     pub(super) phones_at: String,
     pub(super) sip_dead: bool,
     /// Every action is refused (`core stop gracefully`, or the last second of a shutdown).
@@ -156,6 +159,7 @@ impl World {
             devices: BTreeMap::new(),
             ami: vec![],
             ari: vec![],
+            outside: Outside::new(options.outside),
             phones_at: options.phones_at.clone(),
             sip_dead: false,
             shutting_down: false,
@@ -173,6 +177,7 @@ impl World {
     /// witnessed stay, and so do recorded files; one that was being written stays as it is.
     pub(super) fn reboot(&mut self) {
         self.channels.clear();
+        self.outside.vanish();
         self.names.clear();
         self.bridges.clear();
         self.timers.clear();

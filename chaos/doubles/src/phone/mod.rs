@@ -3,6 +3,7 @@
 //!
 //! Not here: registration, video, any codec but PCMU. Read [`plan`] first, then [`tone`].
 
+pub mod line;
 pub mod plan;
 pub mod shell;
 pub mod sip;

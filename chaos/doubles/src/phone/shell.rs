@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle as Task;
 
+use super::line::{FarEnd, Line, Order};
 use super::sip::{Input, Output, SipPhones};
 use super::{Act, Phones, Plan, Tone};
 
@@ -29,6 +30,10 @@ struct Shared {
     zero: Instant,
     /// There may be output, or an earlier deadline.
     changed: Notify,
+    /// There is news of lines.
+    news: Notify,
+    /// Nothing comes in and nothing goes out.
+    deaf: AtomicBool,
 }
 
 impl Shared {
@@ -51,13 +56,28 @@ impl SipServer {
     ///
     /// When an address cannot be bound or the thread cannot be made.
     pub fn start(addresses: &[SocketAddr]) -> io::Result<Self> {
+        SipServer::serve(addresses, SipPhones::new(fresh()))
+    }
+
+    /// Carries the lines of a server from this address; whoever calls there is told that nobody is known.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be bound or the thread cannot be made.
+    pub(crate) fn for_lines(address: SocketAddr) -> io::Result<Self> {
+        SipServer::serve(&[address], SipPhones::for_lines(fresh()))
+    }
+
+    fn serve(addresses: &[SocketAddr], machine: SipPhones) -> io::Result<Self> {
         let sockets: Vec<UdpSocket> =
             addresses.iter().map(|address| bind(*address)).collect::<io::Result<_>>()?;
         let addresses = sockets.iter().map(UdpSocket::local_addr).collect::<io::Result<Vec<_>>>()?;
         let shared = Arc::new(Shared {
-            machine: Mutex::new(SipPhones::new(fresh())),
+            machine: Mutex::new(machine),
             zero: Instant::now(),
             changed: Notify::new(),
+            news: Notify::new(),
+            deaf: AtomicBool::new(false),
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
@@ -84,6 +104,27 @@ impl SipServer {
     pub fn call(&self, number: &str, to: &str, server: SocketAddr) {
         let local = self.addresses[0];
         self.shared.with(|machine, now| machine.call(number, to, server, local, now));
+    }
+
+    /// Carries out an order about a line.
+    pub(crate) fn carry_out(&self, order: Order) {
+        let local = self.addresses[0];
+        self.shared.with(|machine, now| machine.carry_out(order, local, now));
+    }
+
+    /// The next thing that the far end of a line did.
+    pub(crate) fn line_news(&self) -> Option<(Line, FarEnd)> {
+        self.shared.lock().line_news()
+    }
+
+    /// There may be news of lines.
+    pub(crate) async fn has_line_news(&self) {
+        self.shared.news.notified().await;
+    }
+
+    /// From now on everything that comes in or goes out is lost, or no longer.
+    pub(crate) fn deafen(&self, deaf: bool) {
+        self.shared.deaf.store(deaf, Ordering::Relaxed);
     }
 
     /// Ends the phones and waits for their thread.
@@ -198,6 +239,9 @@ async fn serve(shared: &Arc<Shared>, sockets: Vec<UdpSocket>, addresses: &[Socke
             let Some(output) = shared.lock().poll() else { break };
             open.carry_out(shared, output);
         }
+        if shared.lock().has_line_news() {
+            shared.news.notify_one();
+        }
     }
 }
 
@@ -210,6 +254,7 @@ async fn read(
     let mut buffer = vec![0; 65_536];
     loop {
         match socket.recv_from(&mut buffer).await {
+            Ok(_) if shared.deaf.load(Ordering::Relaxed) => {}
             Ok((length, from)) => {
                 let input = input(from, buffer[..length].to_vec());
                 shared.with(|machine, now| machine.handle(input, now));
@@ -223,8 +268,10 @@ async fn read(
 
 impl Sockets {
     fn carry_out(&mut self, shared: &Arc<Shared>, output: Output) {
+        let deaf = shared.deaf.load(Ordering::Relaxed);
         // A datagram that the kernel does not take is lost, as datagrams are.
         match output {
+            Output::Sip { .. } | Output::Media { .. } if deaf => {}
             Output::Sip { local, to, bytes } => {
                 if let Some(socket) = self.sip.get(&local) {
                     let _ = socket.try_send_to(&bytes, to);

@@ -41,6 +41,11 @@ impl Tone {
             Tone::Ringback => 440,
         }
     }
+
+    /// The frequencies of all its components.
+    fn parts(self) -> Vec<u32> {
+        if self == Tone::Ringback { vec![440, 480] } else { vec![self.hertz()] }
+    }
 }
 
 impl fmt::Display for Tone {
@@ -53,25 +58,35 @@ impl fmt::Display for Tone {
     }
 }
 
-/// Makes a tone sample by sample, without a seam between packets.
-#[derive(Clone, Debug)]
+/// Makes tones sample by sample, all at once, without a seam between packets; by default none, which is silence.
+#[derive(Clone, Debug, Default)]
 pub struct Player {
-    step: f64,
-    phase: f64,
+    tones: BTreeSet<Tone>,
+    /// Samples played. Every frequency is a whole number of hertz, so that it begins anew each second.
+    played: u32,
 }
 
 impl Player {
     /// A player at the beginning of its first period.
     pub fn new(tone: Tone) -> Self {
-        Player { step: std::f64::consts::TAU * f64::from(tone.hertz()) / f64::from(RATE), phase: 0.0 }
+        Player { tones: BTreeSet::from([tone]), played: 0 }
     }
 
-    /// The next `samples` samples as PCMU bytes.
+    /// Plays these from now on. Those that were played before go on without a seam.
+    pub fn change(&mut self, tones: BTreeSet<Tone>) {
+        self.tones = tones;
+    }
+
+    /// The next `samples` samples as PCMU bytes. Up to 20 tones at once are loud enough to be recognised.
     pub fn pcmu(&mut self, samples: usize) -> Vec<u8> {
+        let parts: Vec<f64> = self.tones.iter().flat_map(|tone| tone.parts()).map(f64::from).collect();
+        let height = (32_000.0 / parts.len().max(1) as f64).min(8000.0);
+        let step = std::f64::consts::TAU / f64::from(RATE);
         (0..samples)
             .map(|_| {
-                self.phase = (self.phase + self.step) % std::f64::consts::TAU;
-                encode((self.phase.sin() * 8000.0) as i16)
+                self.played = (self.played + 1) % RATE;
+                let at = step * f64::from(self.played);
+                encode(parts.iter().map(|hertz| (at * hertz).sin() * height).sum::<f64>() as i16)
             })
             .collect()
     }
@@ -85,10 +100,10 @@ pub fn recognise(pcmu: &[u8]) -> BTreeSet<Tone> {
 
 /// The same of linear samples, [`RATE`] a second.
 pub fn recognise_samples(samples: &[i16]) -> BTreeSet<Tone> {
-    let samples: Vec<f64> = samples.iter().map(|sample| f64::from(*sample)).collect();
     if samples.len() < 800 {
         return BTreeSet::new();
     }
+    let samples = windowed(samples);
     let strong = |hertz: u32| amplitude(&samples, hertz) > 1500.0;
     let mut heard: BTreeSet<Tone> = (0..SLOTS).map(Tone::Phone).filter(|tone| strong(tone.hertz())).collect();
     let ringback = strong(440) && strong(480);
@@ -100,20 +115,23 @@ pub fn recognise_samples(samples: &[i16]) -> BTreeSet<Tone> {
     heard
 }
 
-/// Amplitude of one frequency by the Goertzel algorithm, with a Hann window against leakage between
-/// neighbouring slots.
-fn amplitude(samples: &[f64], hertz: u32) -> f64 {
-    let n = samples.len() as f64;
+/// Under a Hann window, against leakage between neighbouring slots.
+fn windowed(samples: &[i16]) -> Vec<f64> {
+    let step = std::f64::consts::TAU / samples.len() as f64;
+    let window = |(i, sample): (usize, &i16)| f64::from(*sample) * (0.5 - 0.5 * (step * i as f64).cos());
+    samples.iter().enumerate().map(window).collect()
+}
+
+/// Amplitude of one frequency by the Goertzel algorithm.
+fn amplitude(windowed: &[f64], hertz: u32) -> f64 {
     let coefficient = 2.0 * (std::f64::consts::TAU * f64::from(hertz) / f64::from(RATE)).cos();
     let (mut s1, mut s2) = (0.0, 0.0);
-    for (i, sample) in samples.iter().enumerate() {
-        let window = 0.5 - 0.5 * (std::f64::consts::TAU * i as f64 / n).cos();
-        let s0 = sample * window + coefficient * s1 - s2;
-        (s2, s1) = (s1, s0);
+    for sample in windowed {
+        (s2, s1) = (s1, sample + coefficient * s1 - s2);
     }
     let power = s1 * s1 + s2 * s2 - coefficient * s1 * s2;
     // A sine of amplitude A under a Hann window gives A * n / 4.
-    power.max(0.0).sqrt() * 4.0 / n
+    power.max(0.0).sqrt() * 4.0 / windowed.len() as f64
 }
 
 /// One sample in µ-law (ITU-T G.711).
@@ -167,6 +185,23 @@ mod tests {
         assert_eq!(recognise(&audio), BTreeSet::from(three));
         assert_eq!(recognise(&[0xff; 2400]), BTreeSet::new());
         assert_eq!(recognise(&mix(&[440], 100)), BTreeSet::new(), "too short to tell");
+    }
+
+    #[test]
+    fn a_player_is_heard_as_all_its_tones_and_changes_without_a_click() {
+        let mut player = Player::default();
+        assert_eq!(recognise(&player.pcmu(2400)), BTreeSet::new());
+        let mut all: BTreeSet<Tone> = (0..18).map(Tone::Phone).collect();
+        all.insert(Tone::Ringback);
+        player.change(all.clone());
+        assert_eq!(recognise(&player.pcmu(2400)), all);
+        player.change(BTreeSet::from([Tone::Phone(7)]));
+        let before = player.pcmu(160);
+        player.change(BTreeSet::from([Tone::Phone(7), Tone::HoldMusic]));
+        player.pcmu(160);
+        player.change(BTreeSet::from([Tone::Phone(7)]));
+        let whole = [before, Player::pcmu(&mut player, 2240)].concat();
+        assert_eq!(recognise(&whole), BTreeSet::from([Tone::Phone(7)]));
     }
 
     #[test]

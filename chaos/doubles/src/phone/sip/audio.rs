@@ -42,9 +42,9 @@ struct Event {
 }
 
 impl Audio {
-    pub(super) fn new(tone: Tone, seed: u64) -> Self {
+    pub(super) fn new(player: Player, seed: u64) -> Self {
         Audio {
-            player: Player::new(tone),
+            player,
             source: seed as u32,
             sequence: (seed >> 32) as u16,
             timestamp: (seed >> 16) as u32,
@@ -65,6 +65,16 @@ impl Audio {
     /// Payload type of telephone events that the far end named.
     pub(super) fn events(&self) -> Option<u8> {
         self.remote.as_ref()?.events
+    }
+
+    /// Whether the far end takes audio, and whether it sends any.
+    pub(super) fn far_end(&self) -> (bool, bool) {
+        self.remote.as_ref().map_or((true, true), |remote| (remote.to.is_some(), remote.sends))
+    }
+
+    /// What is played from now on.
+    pub(super) fn play(&mut self, tones: BTreeSet<Tone>) {
+        self.player.change(tones);
     }
 
     pub(super) fn press(&mut self, digits: &str) {

@@ -7,7 +7,7 @@ use super::audio::Audio;
 use super::message::{self, Message, Start};
 use super::{Call, GIVE_UP, Phase, SipPhones, T1, T2, Timer, sdp};
 use crate::phone::plan::{Decision, Plan};
-use crate::phone::tone::Tone;
+use crate::phone::tone::{Player, Tone};
 
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, NOTIFY";
 
@@ -51,7 +51,7 @@ impl SipPhones {
             return self.reply(local, from, request, 481);
         }
         let number = message::user(uri).to_owned();
-        let plan = self.plans.get(&number).cloned().unwrap_or_default();
+        let plan = self.plans.get(&number).unwrap_or(&self.usual).clone();
         if plan.decision == Decision::Silent {
             return;
         }
@@ -93,10 +93,12 @@ impl SipPhones {
             acknowledged: false,
             asked: None,
             port: 0,
-            audio: Audio::new(Tone::of(&number), self.random.next()),
+            audio: Audio::new(Player::new(Tone::of(&number)), self.random.next()),
             plan,
             sdp_version: 1,
             holds: false,
+            dropped: false,
+            line: None,
             tag,
             number,
         }
@@ -121,6 +123,7 @@ impl SipPhones {
         let Some(remote) = sdp::parse(&message.body) else { return false };
         let Some(call) = self.calls.get_mut(&id) else { return false };
         call.audio.connect(remote);
+        self.notice_hold(id);
         true
     }
 
@@ -128,7 +131,7 @@ impl SipPhones {
         let call = self.calls.get_mut(&id).expect("only live calls describe themselves");
         call.sdp_version += 1;
         let local = SocketAddr::new(call.local.ip(), call.port);
-        sdp::describe(local, call.sdp_version, call.holds, call.audio.events().unwrap_or(sdp::EVENTS))
+        sdp::describe(local, call.sdp_version, call.direction(), call.audio.events().unwrap_or(sdp::EVENTS))
     }
 
     /// A response to the pending INVITE, if it is still undecided.

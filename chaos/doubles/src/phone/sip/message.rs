@@ -165,7 +165,7 @@ pub(super) fn user(uri: &str) -> &str {
 }
 
 /// Host and port of a URI, when the host is a literal address.
-pub(super) fn address(uri: &str) -> Option<std::net::SocketAddr> {
+pub(crate) fn address(uri: &str) -> Option<std::net::SocketAddr> {
     let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host).split([';', '?', '>']).next()?;
     host.parse().ok().or_else(|| Some((host.parse::<std::net::IpAddr>().ok()?, 5060).into()))

@@ -1,6 +1,8 @@
 //! SIP phones: a sans-IO user agent that serves every number on a few addresses, and calls by itself
 //! when told to. Its shell is [`crate::phone::shell`].
 //!
+//! A server without a SIP stack of its own places its calls here, as lines ([`super::line`]).
+//!
 //! It transfers by REFER, blind or attended. It takes INVITE (also without an offer), re-INVITE, UPDATE, ACK, CANCEL, BYE, OPTIONS, INFO and NOTIFY;
 //! retransmits what must be, answers what is retransmitted; follows record routes. It does not register,
 //! authenticate, or speak any codec but PCMU.
@@ -13,6 +15,7 @@
 
 mod audio;
 mod incoming;
+mod line;
 mod message;
 mod outgoing;
 mod sdp;
@@ -24,10 +27,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::line::{FarEnd, Line};
 use super::plan::{Act, Plan};
 use super::tone::Tone;
 use crate::random::Random;
 use audio::Audio;
+use line::Ear;
+pub(crate) use message::address;
 use message::{Message, Start};
 
 /// What the shell tells the phones.
@@ -82,6 +88,8 @@ pub enum Output {
 
 /// Media ports are taken from this range in turn, even ones only.
 const PORTS: std::ops::Range<u16> = 20_000..40_000;
+/// The same of lines, which are a server's (as the servers have it from the start).
+const LINE_PORTS: std::ops::Range<u16> = 10_000..20_000;
 /// Waits between repetitions begin with T1, double, and end at T2; SIP gives up after 64 * T1.
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
@@ -142,6 +150,17 @@ struct Call {
     plan: Plan,
     sdp_version: u32,
     holds: bool,
+    /// We have taken it back before it was answered.
+    dropped: bool,
+    /// It is a line, and somebody hears what is said in it.
+    line: Option<Ear>,
+}
+
+impl Call {
+    /// Whether we send and whether we take audio. A phone says so as it likes, a line goes along with its far end.
+    fn direction(&self) -> (bool, bool) {
+        if self.line.is_some() { self.audio.far_end() } else { (true, !self.holds) }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -158,31 +177,47 @@ pub struct SipPhones {
     now: Duration,
     random: Random,
     plans: BTreeMap<String, Plan>,
+    /// What phones do that nobody planned for.
+    usual: Plan,
     witnesses: BTreeMap<String, Witness>,
     calls: BTreeMap<u64, Call>,
     by_call_id: BTreeMap<String, u64>,
     by_port: BTreeMap<u16, u64>,
     timers: BTreeMap<(Duration, u64), (u64, Timer)>,
     next: u64,
+    ports: std::ops::Range<u16>,
     next_port: u16,
     out: VecDeque<Output>,
+    news: VecDeque<(Line, FarEnd)>,
 }
 
 impl SipPhones {
     /// Phones that nobody has called yet.
     pub fn new(seed: u64) -> Self {
+        SipPhones::on_ports(seed, PORTS)
+    }
+
+    /// A user agent for lines alone: nobody can be called there.
+    pub fn for_lines(seed: u64) -> Self {
+        SipPhones { usual: Plan::not_found(), ..SipPhones::on_ports(seed, LINE_PORTS) }
+    }
+
+    fn on_ports(seed: u64, ports: std::ops::Range<u16>) -> Self {
         SipPhones {
             now: Duration::ZERO,
             random: Random::new(seed),
             plans: BTreeMap::new(),
+            usual: Plan::default(),
             witnesses: BTreeMap::new(),
             calls: BTreeMap::new(),
             by_call_id: BTreeMap::new(),
             by_port: BTreeMap::new(),
             timers: BTreeMap::new(),
             next: 0,
-            next_port: PORTS.start,
+            next_port: ports.start,
+            ports,
             out: VecDeque::new(),
+            news: VecDeque::new(),
         }
     }
 
@@ -250,7 +285,10 @@ impl SipPhones {
     fn media(&mut self, port: u16, bytes: &[u8]) {
         let now = self.now;
         let Some(call) = self.by_port.get(&port).and_then(|id| self.calls.get_mut(id)) else { return };
-        if let Some(digit) = call.audio.receive(bytes, now) {
+        let Some(digit) = call.audio.receive(bytes, now) else { return };
+        if let Some(ear) = &call.line {
+            self.news.push_back((ear.line, FarEnd::Digit(digit)));
+        } else {
             let number = call.number.clone();
             self.witnesses.entry(number).or_default().digits.push(digit);
         }
@@ -264,6 +302,7 @@ impl SipPhones {
         if let Some((to, bytes)) = call.audio.next_packet() {
             self.out.push_back(Output::Media { port: call.port, to, bytes });
         }
+        self.hearken(id);
         self.after(id, audio::PACKET, Timer::Media);
     }
 
@@ -271,11 +310,12 @@ impl SipPhones {
     fn enter(&mut self, mut call: Call) -> u64 {
         self.next += 1;
         let id = self.next;
+        let after = |port: u16| if port + 2 < self.ports.end { port + 2 } else { self.ports.start };
         while self.by_port.contains_key(&self.next_port) {
-            self.next_port = if self.next_port + 2 < PORTS.end { self.next_port + 2 } else { PORTS.start };
+            self.next_port = after(self.next_port);
         }
         call.port = self.next_port;
-        self.next_port = if self.next_port + 2 < PORTS.end { self.next_port + 2 } else { PORTS.start };
+        self.next_port = after(self.next_port);
         self.out.push_back(Output::OpenMedia(SocketAddr::new(call.local.ip(), call.port)));
         self.by_port.insert(call.port, id);
         self.by_call_id.insert(call.call_id.clone(), id);
@@ -285,6 +325,7 @@ impl SipPhones {
 
     /// The call is over; it is kept until the last acknowledgement.
     fn end(&mut self, id: u64) {
+        self.say_over(id);
         let Some(call) = self.calls.get_mut(&id).filter(|call| call.phase != Phase::Over) else { return };
         call.phase = Phase::Over;
         let port = call.port;

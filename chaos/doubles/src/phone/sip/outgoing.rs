@@ -7,39 +7,55 @@ use super::audio::Audio;
 use super::message::{self, Message, Start};
 use super::{Call, GIVE_UP, Phase, SipPhones, T1, T2, Timer};
 use crate::phone::plan::Plan;
-use crate::phone::tone::Tone;
+use crate::phone::line::FarEnd;
+use crate::phone::tone::{Player, Tone};
 
 impl SipPhones {
     /// The phone of `number` calls `to` through the server at `server`, from our address `local`.
     pub fn call(&mut self, number: &str, to: &str, server: SocketAddr, local: SocketAddr, now: Duration) {
         self.now = self.now.max(now);
+        let audio = Audio::new(Player::new(Tone::of(number)), self.random.next());
+        self.dial((number, number), format!("sip:{to}@{server}"), server, local, audio);
+    }
+
+    /// Sends the INVITE of a call from a phone, which may go by another number, to `target` by way of `hop`.
+    pub(super) fn dial(
+        &mut self,
+        (number, shown): (&str, &str),
+        target: String,
+        hop: SocketAddr,
+        local: SocketAddr,
+        audio: Audio,
+    ) -> u64 {
         let tag = format!("{:x}", self.random.next());
-        let target = format!("sip:{to}@{server}");
         let call = Call {
             phase: Phase::Calling,
             call_id: format!("{:x}@{}", self.random.next(), local.ip()),
-            us: format!("<sip:{number}@{local}>;tag={tag}"),
+            us: format!("<sip:{shown}@{local}>;tag={tag}"),
             them: format!("<{target}>"),
             target,
             route: vec![],
             local,
-            hop: server,
+            hop,
             cseq: 0,
             invite: None,
             told: None,
             acknowledged: false,
             asked: None,
             port: 0,
-            audio: Audio::new(Tone::of(number), self.random.next()),
+            audio,
             plan: Plan::default(),
             sdp_version: 1,
             holds: false,
+            dropped: false,
+            line: None,
             tag,
             number: number.to_owned(),
         };
         let id = self.enter(call);
         let body = self.describe(id);
         self.ask(id, "INVITE", body);
+        id
     }
 
     /// Sends a request within the call and repeats it until it is answered.
@@ -82,7 +98,8 @@ impl SipPhones {
 
     /// Takes an unanswered call of ours back.
     pub(super) fn cancel(&mut self, id: u64) {
-        let Some(call) = self.calls.get(&id) else { return };
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.dropped = true;
         let Some(asked) = &call.asked else { return };
         let Start::Request { uri, .. } = &asked.start else { return };
         let mut request = Message::request("CANCEL", uri);
@@ -92,6 +109,7 @@ impl SipPhones {
         request.add("CSeq", format!("{} CANCEL", asked.cseq().0));
         let (local, hop) = (call.local, call.hop);
         self.send(local, hop, request.encode());
+        self.after(id, GIVE_UP, Timer::Forget);
     }
 
     pub(super) fn hold(&mut self, id: u64, holds: bool) {
@@ -119,7 +137,15 @@ impl SipPhones {
             // A provisional answer ends the repetition.
             ..200 if waits && invite && call.phase == Phase::Calling => {
                 let repeats = |timer: &Timer| matches!(timer, Timer::RepeatRequest(..));
+                let dropped = call.dropped;
                 self.timers.retain(|_, (call, timer)| *call != id || !repeats(timer));
+                match status {
+                    // Our CANCEL may have come before the INVITE.
+                    _ if dropped => self.cancel(id),
+                    180 => self.say(id, FarEnd::Ringing),
+                    183 => self.say(id, FarEnd::Progress),
+                    _ => {}
+                }
             }
             ..200 => {}
             200..300 if invite => self.accepted(id, waits, response),
@@ -139,7 +165,7 @@ impl SipPhones {
 
     fn accepted(&mut self, id: u64, waits: bool, response: &Message) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        let calling = call.phase == Phase::Calling;
+        let (calling, dropped) = (call.phase == Phase::Calling, call.dropped);
         if calling {
             call.phase = Phase::Answered;
             call.them = response.get("To").unwrap_or_default().to_owned();
@@ -149,13 +175,24 @@ impl SipPhones {
         if let Some(contact) = response.get("Contact") {
             call.target = message::uri(contact).to_owned();
         }
+        if calling && call.route.is_empty() {
+            call.hop = message::address(&call.target).unwrap_or(call.hop);
+        }
         if waits {
             call.asked = None;
+        }
+        if calling && !dropped {
+            self.say(id, FarEnd::Answered);
+        }
+        if waits {
             self.offered(id, response);
         }
         self.acknowledge(id, response.cseq().0);
-        if calling {
-            self.play(id);
+        match (calling, dropped) {
+            // It was answered before our CANCEL came.
+            (true, true) => self.bye(id),
+            (true, false) => self.play(id),
+            (false, _) => {}
         }
     }
 
@@ -181,6 +218,7 @@ impl SipPhones {
         let (local, hop, phase) = (call.local, call.hop, call.phase);
         self.send(local, hop, request.encode());
         if phase == Phase::Calling {
+            self.say_last(id, FarEnd::Refused(status));
             self.forget(id);
         } else if status == 491 {
             let wait = Duration::from_millis(100 + self.random.below(400) as u64);

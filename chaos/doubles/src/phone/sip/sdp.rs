@@ -10,6 +10,8 @@ pub(super) const EVENTS: u8 = 101;
 pub(super) struct Remote {
     /// Where it takes audio; `None` when it takes none.
     pub(super) to: Option<SocketAddr>,
+    /// It sends audio.
+    pub(super) sends: bool,
     /// It offers PCMU.
     pub(super) pcmu: bool,
     /// Payload type of its telephone events.
@@ -19,7 +21,7 @@ pub(super) struct Remote {
 /// Reads an offer or an answer.
 pub(super) fn parse(body: &str) -> Option<Remote> {
     let (mut session, mut media) = (None, None);
-    let (mut port, mut formats, mut takes) = (None, vec![], true);
+    let (mut port, mut formats, mut takes, mut sends) = (None, vec![], true, true);
     let mut events = None;
     for line in body.lines().map(str::trim) {
         if let Some(connection) = line.strip_prefix("c=IN IP4 ").or(line.strip_prefix("c=IN IP6 ")) {
@@ -38,19 +40,24 @@ pub(super) fn parse(body: &str) -> Option<Remote> {
             if let Some((kind, "telephone-event/8000")) = map.split_once(' ') {
                 events = kind.parse().ok();
             }
-        } else if line == "a=sendonly" || line == "a=inactive" {
-            takes = false;
+        } else if ["a=sendonly", "a=recvonly", "a=inactive"].contains(&line) {
+            (takes, sends) = (line == "a=recvonly", line == "a=sendonly");
         }
     }
     let address = media.or(session)?;
     let port = port?;
     let to = (takes && port != 0 && !address.is_unspecified()).then(|| SocketAddr::new(address, port));
-    Some(Remote { to, pcmu: formats.iter().any(|format| format == "0"), events })
+    Some(Remote { to, sends, pcmu: formats.iter().any(|format| format == "0"), events })
 }
 
-/// Our offer or answer; `hold` says `sendonly`.
-pub(super) fn describe(local: SocketAddr, version: u32, hold: bool, events: u8) -> String {
-    let direction = if hold { "sendonly" } else { "sendrecv" };
+/// Our offer or answer, in which we send and take audio or not.
+pub(super) fn describe(local: SocketAddr, version: u32, (sends, takes): (bool, bool), events: u8) -> String {
+    let direction = match (sends, takes) {
+        (true, true) => "sendrecv",
+        (true, false) => "sendonly",
+        (false, true) => "recvonly",
+        (false, false) => "inactive",
+    };
     let (family, ip, port) = (if local.is_ipv4() { "IP4" } else { "IP6" }, local.ip(), local.port());
     format!(
         "v=0\r\no=phone {port} {version} IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\n\

@@ -31,7 +31,7 @@ fn invite(number: &str, sdp: bool) -> Message {
         .with("CSeq", "1 INVITE")
         .with("Contact", format!("<sip:server@{SERVER}>"));
     if sdp {
-        request.body = super::sdp::describe(at("127.0.0.9:9000"), 1, false, 96);
+        request.body = super::sdp::describe(at("127.0.0.9:9000"), 1, (true, true), 96);
     }
     request
 }
@@ -177,7 +177,7 @@ fn an_invite_without_an_offer_is_answered_with_one_and_takes_the_answer_from_the
     assert!(answer.body.contains("m=audio 20000 RTP/AVP 0 101"), "{}", answer.body);
     lab.media.clear();
     let mut ack = within("ACK", "1 ACK", answer.get("To").unwrap());
-    ack.body = super::sdp::describe(at("127.0.0.9:9100"), 1, false, 101);
+    ack.body = super::sdp::describe(at("127.0.0.9:9100"), 1, (true, true), 101);
     lab.send(&ack);
     lab.pass(100);
     let to = lab.media.iter().find_map(|o| if let Output::Media { to, .. } = o { Some(*to) } else { None });
@@ -199,7 +199,7 @@ fn hold_is_offered_acknowledged_and_tried_again_after_a_collision() {
     let again = lab.sip.last().unwrap().clone();
     assert_eq!(lab.said(), ["INVITE"]);
     let mut accept = Message::response(&again, 200, "x");
-    accept.body = super::sdp::describe(at("127.0.0.9:9000"), 2, false, 96);
+    accept.body = super::sdp::describe(at("127.0.0.9:9000"), 2, (true, true), 96);
     lab.send(&accept);
     assert_eq!(lab.said(), ["ACK"]);
     lab.media.clear();
@@ -348,7 +348,7 @@ fn an_attended_transfer_names_the_second_call_by_its_identifiers() {
     lab.collect();
     let call = lab.sip.last().unwrap().clone();
     let mut answer = Message::response(&call, 200, "far-2").with("Contact", format!("<sip:server@{SERVER}>"));
-    answer.body = super::sdp::describe(at("127.0.0.9:9002"), 1, false, 96);
+    answer.body = super::sdp::describe(at("127.0.0.9:9002"), 1, (true, true), 96);
     lab.send(&answer);
     lab.said();
     lab.phones.transfer_attended("1001", lab.now);
