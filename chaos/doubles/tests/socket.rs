@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use std::collections::BTreeSet;
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+mod client;
 
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use client::{Ami, wait_for};
 use ifbus_doubles::asterisk::Options;
 use ifbus_doubles::asterisk::{AsteriskServer, Bind};
 use ifbus_doubles::faults::HttpState;
@@ -16,52 +19,11 @@ fn start() -> AsteriskServer {
     AsteriskServer::start(Bind::default(), Options::default().with_phones(2000..=2999)).unwrap()
 }
 
-struct Ami(TcpStream, String);
-
-impl Ami {
-    fn login(server: &AsteriskServer, user: &str) -> Self {
-        let stream = TcpStream::connect(server.ami()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut ami = Ami(stream, String::new());
-        ami.send(&format!(
-            "Action: Login\r\nUsername: {user}\r\nSecret: {user}-secret\r\nEvents: on\r\n\r\n"
-        ));
-        ami.until("Authentication accepted");
-        ami
-    }
-
-    fn send(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Reads up to and with this text.
-    fn until(&mut self, text: &str) {
-        loop {
-            if let Some(at) = self.1.find(text) {
-                self.1.drain(..at + text.len());
-                return;
-            }
-            let mut buffer = [0; 65_536];
-            let length = self.0.read(&mut buffer).unwrap();
-            assert!(length > 0, "closed before {text:?}");
-            self.1.push_str(&String::from_utf8_lossy(&buffer[..length]));
-        }
-    }
-
-    fn originate(&mut self, number: u32, id: &str) {
-        self.send(&format!(
-            "Action: Originate\r\nChannel: PJSIP/{number}\r\nContext: ifbus\r\nExten: wait\r\nPriority: 1\r\n\
-             Async: true\r\nChannelId: {id}\r\n\r\n"
-        ));
-    }
-}
-
-fn wait_for(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
+fn originate(ami: &mut Ami, number: u32, id: &str) {
+    ami.send(&format!(
+        "Action: Originate\r\nChannel: PJSIP/{number}\r\nContext: ifbus\r\nExten: wait\r\nPriority: 1\r\n\
+         Async: true\r\nChannelId: {id}\r\n\r\n"
+    ));
 }
 
 /// True when the connection has ended, by reset or by a close.
@@ -83,8 +45,8 @@ fn a_call_runs_over_real_sockets() {
     let server = start();
     server.plan("2001", Plan::default().then_hangs_up(Duration::from_secs(3600)));
     let mut ami = Ami::login(&server, "ifbus");
-    ami.originate(2000, "a");
-    ami.originate(2001, "b");
+    originate(&mut ami, 2000, "a");
+    originate(&mut ami, 2001, "b");
     wait_for("two answers", || server.live("2000") + server.live("2001") == 2);
     ami.send("Action: Bridge\r\nChannel1: a\r\nChannel2: b\r\nTone: no\r\n\r\n");
     wait_for("the tone", || server.heard("2000") == BTreeSet::from([Tone::of("2001")]));
@@ -128,7 +90,7 @@ fn a_reader_that_takes_nothing_is_dropped_and_the_others_are_not() {
     worker.until("Events: Off");
     for round in 0..60 {
         for number in 2000..2500 {
-            worker.originate(number, &format!("{round}-{number}"));
+            originate(&mut worker, number, &format!("{round}-{number}"));
         }
         let wanted = (round + 1) * 500;
         wait_for("the originates", || server.stats().originates == wanted);
@@ -146,7 +108,7 @@ fn a_phone_transfers_its_partner_by_itself() {
     let server = start();
     let mut ami = Ami::login(&server, "ifbus");
     for (number, id) in [(2001, "a"), (2002, "b")] {
-        ami.originate(number, id);
+        originate(&mut ami, number, id);
         ami.until("Event: OriginateResponse");
     }
     ami.send("Action: Bridge\r\nChannel1: a\r\nChannel2: b\r\n\r\n");

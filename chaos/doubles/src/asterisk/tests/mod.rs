@@ -6,6 +6,7 @@ mod calls;
 mod drain;
 mod faults;
 mod lab;
+mod outside;
 mod recordings;
 mod rooms;
 mod transcripts;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::audio::Audio;
 use super::message::{self, Message, Start};
 use super::{Call, GIVE_UP, Phase, SipPhones, T1, T2, Timer};
-use crate::phone::plan::Plan;
 use crate::phone::line::FarEnd;
+use crate::phone::plan::Plan;
 use crate::phone::tone::{Player, Tone};
 
 impl SipPhones {
