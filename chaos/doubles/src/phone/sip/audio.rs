@@ -142,7 +142,8 @@ impl Audio {
             self.forget(now);
             return None;
         }
-        if Some(kind) != self.events().or(Some(super::sdp::EVENTS)) {
+        // Each side sends by the number that the other named; ours was our own, or theirs (RFC 3264 section 5.1).
+        if ![self.events(), Some(super::sdp::EVENTS)].contains(&Some(kind)) {
             return None;
         }
         let timestamp = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);

@@ -1,5 +1,8 @@
 //! Lines: calls placed for a server, which hears what is said in them and decides what is played to them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
