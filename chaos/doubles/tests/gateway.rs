@@ -233,6 +233,7 @@ fn a_server_that_dies_says_nothing_and_knows_nothing_afterwards() {
     rig.hears("1001", &BTreeSet::new());
     assert_eq!((rig.phones.live("1001"), rig.phones.live("1002")), (1, 1));
     rig.studio.asterisk().restart();
+    wait_for("the port to open", || TcpStream::connect(rig.studio.asterisk().ami()).is_ok());
     rig.ami = Ami::login(rig.studio.asterisk(), "admin");
     ["1001", "1002"].iter().for_each(|number| rig.phones.hang_up(number));
     rig.pair();
