@@ -587,6 +587,10 @@ impl Agent {
     /// The end of a leg that was never up.
     pub(super) fn rejected(&mut self, leg: LegId, reply: &Reply) {
         let Some(known) = self.legs.get(&leg) else { return };
+        if matches!(known.dialog.progress, Progress::Up | Progress::Ending) {
+            // a late word about an invitation that was answered
+            return;
+        }
         let past: Past = known.past;
         let (cause, said) = (cause::of_reply(reply, past), cause::said(reply));
         let by = if past.dropped || past.timed_out { By::Us } else { By::Party };

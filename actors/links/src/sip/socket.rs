@@ -15,6 +15,8 @@ use tokio::time::Instant;
 
 /// The crate reads no more of a datagram.
 pub(super) const DATAGRAM_MAX: usize = 8_192;
+/// What may wait unread, in bytes.
+const BUFFER: usize = 4 * 1024 * 1024;
 /// Datagrams taken in a second: ten times what 200 calls in a second need (sheet, section 11).
 const RATE_MAX: u32 = 40_000;
 
@@ -34,6 +36,10 @@ struct Inside {
 
 impl Guarded {
     pub(super) fn new(socket: UdpSocket, peers: Vec<IpAddr>) -> Self {
+        // a burst of one server's calls; the system gives less if it is told to
+        if let Err(error) = socket2::SockRef::from(&socket).set_recv_buffer_size(BUFFER) {
+            tracing::debug!(%error, "the receive buffer of a SIP socket stays as it is");
+        }
         let inside = Inside { buffer: vec![0; 65_535], second: Instant::now(), taken: 0 };
         Self { socket, peers, inside: Mutex::new(inside), dropped: AtomicU64::new(0) }
     }
