@@ -231,11 +231,15 @@ fn yate(verb: &str) -> Cell {
 /// Sheet freeswitch, sections 3, 7 and 13.
 fn freeswitch(verb: &str) -> Cell {
     match verb {
-        "connect" | "health" | "events" | "load" | "list" | "adopt" | "cancel" | "hangup" => (How::Native, None),
+        "connect" | "health" | "events" | "load" | "list" | "adopt" | "cancel" | "hangup" => {
+            (How::Native, None)
+        }
         "originate" | "blind-transfer" | "attended-transfer" => (How::Native, None),
         "hold" | "resume" => (How::Native, Some("FreeSWITCH: a music that is there, `--set music=`")),
         "dtmf" | "mute" | "drain" => (How::Native, None),
-        "conference" | "conference-control" => (How::Native, Some("FreeSWITCH: mod_conference and a profile")),
+        "conference" | "conference-control" => {
+            (How::Native, Some("FreeSWITCH: mod_conference and a profile"))
+        }
         "record" => (How::Native, Some("FreeSWITCH: mod_sndfile and a folder")),
         "fetch-recording" => (How::Native, Some("FreeSWITCH: `--set fetch=socket` or `fetch=http://...`")),
         other => unreachable!("{other} is no verb"),

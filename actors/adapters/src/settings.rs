@@ -8,15 +8,15 @@ use crate::adapter::{Adapter, Secret};
 use crate::anchor::{Anchored, Media, Proxied};
 use crate::asterisk::{self, Asterisk};
 use crate::elastix::{self, Elastix};
+use crate::freeswitch::{self, FreeSwitch};
 use crate::kamailio::{self, Kamailio};
 use crate::key::{self, BadOptions, Key};
+use crate::key::{BadOptions, Key};
 use crate::names::digest;
 use crate::opensips::{self, OpenSips};
 use crate::proxied::Sip;
 use crate::random::Random;
 use crate::yate::{self, Yate};
-use crate::freeswitch::{self, FreeSwitch};
-use crate::key::{BadOptions, Key};
 
 /// Host, port, and the `--auth` and `--set` pairs of one server. Each kind checks its own keys.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -30,7 +30,8 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Asterisk, Self::FreeSwitch, Self::Kamailio, Self::OpenSips, Self::Elastix, Self::Yate];
+    pub const ALL: [Self; 6] =
+        [Self::Asterisk, Self::FreeSwitch, Self::Kamailio, Self::OpenSips, Self::Elastix, Self::Yate];
 
     /// The word used on every surface.
     #[must_use]

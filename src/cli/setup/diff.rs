@@ -78,7 +78,8 @@ impl Sections {
 
 /// The name of an XML element, and what its attributes `name` and `value` say.
 fn tag(line: &str) -> Option<(&str, String, Option<String>)> {
-    let inside = line.strip_prefix('<').filter(|inside| inside.starts_with(|c: char| c.is_ascii_alphabetic()))?;
+    let inside =
+        line.strip_prefix('<').filter(|inside| inside.starts_with(|c: char| c.is_ascii_alphabetic()))?;
     let attribute = |key: &str| {
         let (_, rest) = inside.split_once(&format!(" {key}=\""))?;
         Some(rest.split('"').next().unwrap_or_default().to_owned())

@@ -1,6 +1,6 @@
 //! What an agent asks of the SIP stack, as plain values: the stack behind it can be another one, or none.
 //!
-//! Not here: what a request becomes on the wire (`ifbus-links`, `sip/`). Facts: `docs/adr/0012-sip-agent.md`.
+//! Not here: what a request becomes on the wire (`ifbus-links`, `sip/`). Facts: `docs/adr/0011-sip-agent.md`.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -9,5 +9,6 @@
 mod basics;
 mod handover;
 mod hostile;
+mod proxy;
 mod rig;
 mod trouble;

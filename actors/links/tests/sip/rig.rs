@@ -230,7 +230,8 @@ impl Rig {
             }
             let changed = tokio::time::timeout_at(until, self.changed.notified()).await;
             let seen = self.out.borrow();
-            assert!(changed.is_ok() || wanted(&seen), "no {what}: {:?} {:?}", seen.events, seen.warnings);
+            let last = &seen.events[seen.events.len().saturating_sub(20)..];
+            assert!(changed.is_ok() || wanted(&seen), "no {what}: {last:?} {:?}", seen.warnings);
         }
     }
 

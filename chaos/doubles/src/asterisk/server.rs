@@ -46,8 +46,7 @@ impl AsteriskServer {
     /// When a port cannot be bound or the thread cannot be made.
     pub fn start(bind: Bind, mut options: Options) -> io::Result<Self> {
         options.wall = wall_clock().unwrap_or(options.wall);
-        let port =
-            |door, port, transport| Port { door, address: SocketAddr::new(bind.ip, port), transport };
+        let port = |door, port, transport| Port { door, address: SocketAddr::new(bind.ip, port), transport };
         let ports = [
             port(Door::Ami, bind.ami, Transport::Stream),
             port(Door::Http, bind.http, Transport::Stream),
