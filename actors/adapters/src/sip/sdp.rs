@@ -68,11 +68,15 @@ impl Direction {
         }
     }
 
-    const fn sends(self) -> bool {
+    /// Whether the one who says so sends.
+    #[must_use]
+    pub const fn sends(self) -> bool {
         matches!(self, Self::SendRecv | Self::SendOnly)
     }
 
-    const fn receives(self) -> bool {
+    /// Whether the one who says so listens.
+    #[must_use]
+    pub const fn receives(self) -> bool {
         matches!(self, Self::SendRecv | Self::RecvOnly)
     }
 

@@ -4,9 +4,12 @@
 //! runs hours in milliseconds; the only chance is the seed. HTTP and WebSocket are spoken for real, byte by byte, so
 //! that a host needs to know nothing but streams.
 //!
+//! SIP of ours is not spoken for real: it crosses as values, to a [`SipHost`].
+//!
 //! Not here: TLS; bytes in memory need none. What a host does. See `ifbus-doubles` for hosts.
 
 mod client;
+mod phones;
 mod sip;
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,9 @@ use tokio::time::Instant;
 
 use crate::network::{Link, Network, Pending, Report, Sink, SipLeg};
 use client::{Client, Said};
+
+pub use phones::{FarEnds, Pickup};
+pub use sip::SipHost;
 
 /// A simulated machine with ports: a sans-IO server in memory. Connections are numbered by the network.
 pub trait Host {
@@ -58,6 +64,8 @@ pub enum Wanted {
 pub struct Simulated {
     inner: Rc<RefCell<Inner>>,
     wake: Rc<Notify>,
+    /// A machine with SIP was changed from outside.
+    sip_wake: Rc<Notify>,
     driver: Rc<Driver>,
 }
 
@@ -76,6 +84,8 @@ struct Inner {
     start: Instant,
     latency: Duration,
     hosts: BTreeMap<String, Rc<RefCell<dyn Host>>>,
+    sip_hosts: BTreeMap<String, Rc<RefCell<dyn SipHost>>>,
+    endpoints: u64,
     connections: BTreeMap<u64, Connection>,
     next_connection: u64,
     /// What is on its way, by arrival and order of sending.
@@ -114,6 +124,8 @@ impl Simulated {
             start: Instant::now(),
             latency,
             hosts: BTreeMap::new(),
+            sip_hosts: BTreeMap::new(),
+            endpoints: 0,
             connections: BTreeMap::new(),
             next_connection: 1,
             moving: BTreeMap::new(),
@@ -122,7 +134,8 @@ impl Simulated {
         }));
         let wake = Rc::new(Notify::new());
         let task = spawn_local(drive(Rc::clone(&inner), Rc::clone(&wake)));
-        Self { inner, wake, driver: Rc::new(Driver(RefCell::new(Some(task.abort_handle())))) }
+        let sip_wake = Rc::new(Notify::new());
+        Self { inner, wake, sip_wake, driver: Rc::new(Driver(RefCell::new(Some(task.abort_handle())))) }
     }
 
     /// Puts a host at a name. The handle stays with the caller, who may change the host; [`Simulated::touched`] is told
@@ -132,9 +145,48 @@ impl Simulated {
         self.wake.notify_one();
     }
 
+    /// Puts the SIP side of a machine at a name, beside a host of this name or alone.
+    pub fn put_sip(&self, name: &str, host: Rc<RefCell<dyn SipHost>>) {
+        self.inner.borrow_mut().sip_hosts.insert(name.to_owned(), host);
+    }
+
     /// A host was changed from outside and may want something.
     pub fn touched(&self) {
         self.wake.notify_one();
+        self.sip_wake.notify_waiters();
+    }
+
+    fn new_endpoint(&self) -> u64 {
+        let mut inner = self.inner.borrow_mut();
+        inner.endpoints += 1;
+        inner.endpoints
+    }
+
+    fn sip_host(&self, name: &str) -> Option<Rc<RefCell<dyn SipHost>>> {
+        self.inner.borrow().sip_hosts.get(name).cloned()
+    }
+
+    fn latency(&self) -> Duration {
+        self.inner.borrow().latency
+    }
+
+    fn is_cut_off(&self, name: &str) -> bool {
+        self.inner.borrow().cut_off.get(name).copied().unwrap_or(false)
+    }
+
+    async fn sip_touched(&self) {
+        self.sip_wake.notified().await;
+    }
+
+    /// Waits for a moment of this network; for ever if there is none.
+    async fn reached(&self, at: Option<Duration>) {
+        match at {
+            Some(at) => {
+                let start = self.inner.borrow().start;
+                tokio::time::sleep_until(start + at).await;
+            }
+            None => std::future::pending().await,
+        }
     }
 
     /// Cuts a host off, as a cable that is pulled does, or lets it back.

@@ -1,25 +1,120 @@
-//! The SIP side of a simulated server.
+//! SIP without sockets and without a stack: commands and events cross the network as values, with its latency, in order.
+//!
+//! Not here: what a proxy and its phones do; that is a [`SipHost`], such as [`super::FarEnds`].
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
 
 use ifbus_adapters::adapter::LinkError;
 use ifbus_adapters::sip::{SipCommand, SipEvent};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{AbortHandle, spawn_local};
 
 use super::Simulated;
 use crate::network::{Report, Sink, SipLeg};
 
-pub(super) fn simulated(_network: &Simulated, sink: Sink) -> Box<dyn SipLeg> {
-    Box::new(Nobody { sink })
+/// The SIP side of a simulated machine: a proxy with the phones behind it, as values. Endpoints are numbered by the
+/// network.
+pub trait SipHost {
+    /// Something is asked by an endpoint.
+    fn ask(&mut self, endpoint: u64, command: SipCommand, now: Duration);
+    /// [`SipHost::deadline`] has passed.
+    fn tick(&mut self, now: Duration);
+    /// The next thing to be told to an endpoint.
+    fn poll(&mut self, endpoint: u64) -> Option<SipEvent>;
+    /// When [`SipHost::tick`] is due.
+    fn deadline(&self) -> Option<Duration>;
 }
 
-/// A host without SIP: nobody listens.
-struct Nobody {
-    sink: Sink,
+/// One endpoint; dropped, it is gone without a word, as after a kill.
+struct Endpoint {
+    commands: UnboundedSender<SipCommand>,
+    task: AbortHandle,
 }
 
-impl SipLeg for Nobody {
+impl SipLeg for Endpoint {
     fn ask(&self, command: SipCommand) {
-        if command == SipCommand::Bind {
-            let sink = std::rc::Rc::clone(&self.sink);
-            tokio::task::spawn_local(async move { sink(Report::Sip(SipEvent::Closed(LinkError::Refused))) });
+        // the task ends with this handle
+        let _ = self.commands.send(command);
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub(super) fn simulated(network: &Simulated, sink: Sink) -> Box<dyn SipLeg> {
+    let (commands, mail) = unbounded_channel();
+    let endpoint = network.new_endpoint();
+    let task = spawn_local(run(network.clone(), endpoint, mail, sink));
+    Box::new(Endpoint { commands, task: task.abort_handle() })
+}
+
+/// Something on its way.
+enum Moving {
+    There(SipCommand),
+    Back(SipEvent),
+}
+
+/// The machine an endpoint speaks to.
+type At = Option<(String, Rc<RefCell<dyn SipHost>>)>;
+
+async fn run(network: Simulated, endpoint: u64, mut mail: UnboundedReceiver<SipCommand>, sink: Sink) {
+    let mut host: At = None;
+    let mut moving: VecDeque<(Duration, Moving)> = VecDeque::new();
+    loop {
+        let arrival = moving.front().map(|(at, _)| *at);
+        let due = host.as_ref().and_then(|(_, host)| host.borrow().deadline());
+        tokio::select! {
+            biased;
+            command = mail.recv() => match command {
+                Some(SipCommand::Open(settings)) => {
+                    moving.clear();
+                    let found = network.sip_host(&settings.host);
+                    host = found.map(|found| (settings.host.clone(), found));
+                    there(&network, &mut moving, SipCommand::Open(settings));
+                }
+                Some(command) => there(&network, &mut moving, command),
+                None => return,
+            },
+            () = network.reached(arrival) => {
+                let Some((_, item)) = moving.pop_front() else { continue };
+                let cut = host.as_ref().is_some_and(|(name, _)| network.is_cut_off(name));
+                match (item, &host) {
+                    (Moving::Back(event), _) if !cut => sink(Report::Sip(event)),
+                    (Moving::There(SipCommand::Bind), None) => {
+                        sink(Report::Sip(SipEvent::Closed(LinkError::NoRoute("no such host".to_owned()))));
+                    }
+                    (Moving::There(command), Some((_, host))) if !cut || is_local(&command) => {
+                        host.borrow_mut().ask(endpoint, command, network.now());
+                    }
+                    _ => {}
+                }
+            }
+            () = network.reached(due) => {
+                if let Some((_, host)) = &host {
+                    host.borrow_mut().tick(network.now());
+                }
+            }
+            () = network.sip_touched() => {}
+        }
+        if let Some((_, host)) = &host {
+            while let Some(event) = host.borrow_mut().poll(endpoint) {
+                moving.push_back((network.now() + network.latency(), Moving::Back(event)));
+            }
         }
     }
+}
+
+fn there(network: &Simulated, moving: &mut VecDeque<(Duration, Moving)>, command: SipCommand) {
+    moving.push_back((network.now() + network.latency(), Moving::There(command)));
+}
+
+/// What is asked of our own side: no cable is needed for it.
+const fn is_local(command: &SipCommand) -> bool {
+    matches!(command, SipCommand::Open(_) | SipCommand::Restore(..) | SipCommand::Bind | SipCommand::Close)
 }

@@ -11,4 +11,5 @@ mod handover;
 mod hostile;
 mod proxy;
 mod rig;
+mod simulated;
 mod trouble;

@@ -192,13 +192,23 @@ impl Rig {
     pub fn begin(options: AgentOptions, store: BTreeMap<LegId, Dialog>) -> Self {
         static SEED: AtomicU8 = AtomicU8::new(1);
         let seed = u64::from(SEED.fetch_add(1, Ordering::Relaxed)) ^ (u64::from(std::process::id()) << 20);
+        Self::begin_on(&Sockets::default(), seed, options, store)
+    }
+
+    /// The same on any network.
+    pub fn begin_on(
+        network: &dyn Network,
+        seed: u64,
+        options: AgentOptions,
+        store: BTreeMap<LegId, Dialog>,
+    ) -> Self {
         let (mail, inbox) = unbounded_channel();
         let mut agent = Agent::new(options, InstanceId(0x77), seed);
         agent.restore(store.values().cloned().collect());
         let out = Rc::new(RefCell::new(Seenings { store, ..Seenings::default() }));
         let changed = Rc::new(Notify::new());
         let reports = mail.clone();
-        let stack = Sockets::default().sip(Rc::new(move |report| {
+        let stack = network.sip(Rc::new(move |report| {
             // the loop ends with the rig
             let _ = reports.send(Mail::Report(report));
         }));
