@@ -69,7 +69,7 @@ impl Agent {
         let Some(known) = self.legs.get_mut(&leg) else { return };
         let (before, sdp) = (std::mem::replace(&mut known.dialog.media.ours, text.clone()), text);
         known.dialog.media.unsure = true;
-        known.pending = Some(Pending { number, before, refresh: session.is_some() });
+        known.pending = Some(Pending { number, before, stale: false, refresh: session.is_some() });
         self.write_down(leg, vec![SipCommand::Reinvite { leg, number, sdp, session, within: OFFER_WITHIN }]);
     }
 
@@ -110,6 +110,7 @@ impl Agent {
                 self.refresh(leg);
             }
             481 => self.lost(leg),
+            _ if pending.stale => {}
             _ => {
                 known.settle = false;
                 known.fault = Some(reply.clone());

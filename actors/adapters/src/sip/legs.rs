@@ -40,6 +40,8 @@ pub(super) struct Pending {
     pub(super) number: u64,
     /// What was said before, and still counts if this one is refused.
     pub(super) before: String,
+    /// Something else was decided since: that it fails says nothing about what is wanted now.
+    pub(super) stale: bool,
     /// It only keeps the session alive.
     pub(super) refresh: bool,
 }

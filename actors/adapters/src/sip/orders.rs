@@ -336,6 +336,9 @@ impl Agent {
                 waited[place] = std::mem::replace(&mut known.dialog.waits, waits);
                 known.fault = None;
                 known.settle = true;
+                if let Some(pending) = &mut known.pending {
+                    pending.stale = true;
+                }
             }
         }
         (before, waited)

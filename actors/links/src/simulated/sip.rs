@@ -3,12 +3,12 @@
 //! Not here: what a proxy and its phones do; that is a [`SipHost`], such as [`super::FarEnds`].
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ifbus_adapters::adapter::LinkError;
-use ifbus_adapters::sip::{SipCommand, SipEvent};
+use ifbus_adapters::sip::{Ended, Reply, SipCommand, SipEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{AbortHandle, spawn_local};
 
@@ -54,6 +54,11 @@ pub(super) fn simulated(network: &Simulated, sink: Sink) -> Box<dyn SipLeg> {
     Box::new(Endpoint { commands, task: task.abort_handle() })
 }
 
+/// An invitation that nobody answers is over then (RFC 3261, 17.1.1.2).
+const TIMER_B: Duration = Duration::from_secs(32);
+/// When a reply is missed that was lost on its way back.
+const REPLY_LOST: Duration = Duration::from_secs(5);
+
 /// Something on its way.
 enum Moving {
     There(SipCommand),
@@ -65,24 +70,24 @@ type At = Option<(String, Rc<RefCell<dyn SipHost>>)>;
 
 async fn run(network: Simulated, endpoint: u64, mut mail: UnboundedReceiver<SipCommand>, sink: Sink) {
     let mut host: At = None;
-    let mut moving: VecDeque<(Duration, Moving)> = VecDeque::new();
+    let mut moving = OnTheWay::default();
     loop {
-        let arrival = moving.front().map(|(at, _)| *at);
+        let arrival = moving.items.keys().next().map(|(at, _)| *at);
         let due = host.as_ref().and_then(|(_, host)| host.borrow().deadline());
         tokio::select! {
             biased;
             command = mail.recv() => match command {
                 Some(SipCommand::Open(settings)) => {
-                    moving.clear();
+                    moving.items.clear();
                     let found = network.sip_host(&settings.host);
                     host = found.map(|found| (settings.host.clone(), found));
-                    there(&network, &mut moving, SipCommand::Open(settings));
+                    moving.there(&network, SipCommand::Open(settings));
                 }
-                Some(command) => there(&network, &mut moving, command),
+                Some(command) => moving.there(&network, command),
                 None => return,
             },
             () = network.reached(arrival) => {
-                let Some((_, item)) = moving.pop_front() else { continue };
+                let Some((_, item)) = moving.items.pop_first() else { continue };
                 let cut = host.as_ref().is_some_and(|(name, _)| network.is_cut_off(name));
                 match (item, &host) {
                     (Moving::Back(event), _) if !cut => sink(Report::Sip(event)),
@@ -92,7 +97,12 @@ async fn run(network: Simulated, endpoint: u64, mut mail: UnboundedReceiver<SipC
                     (Moving::There(command), Some((_, host))) if !cut || is_local(&command) => {
                         host.borrow_mut().ask(endpoint, command, network.now());
                     }
-                    _ => {}
+                    // what does not arrive is silence: the real stack says so at the deadline of whoever asked
+                    (lost, _) => {
+                        if let Some((within, event)) = silence(lost) {
+                            moving.put(network.now() + within, Moving::Back(event));
+                        }
+                    }
                 }
             }
             () = network.reached(due) => {
@@ -104,14 +114,49 @@ async fn run(network: Simulated, endpoint: u64, mut mail: UnboundedReceiver<SipC
         }
         if let Some((_, host)) = &host {
             while let Some(event) = host.borrow_mut().poll(endpoint) {
-                moving.push_back((network.now() + network.latency(), Moving::Back(event)));
+                moving.put(network.now() + network.latency(), Moving::Back(event));
             }
         }
     }
 }
 
-fn there(network: &Simulated, moving: &mut VecDeque<(Duration, Moving)>, command: SipCommand) {
-    moving.push_back((network.now() + network.latency(), Moving::There(command)));
+/// What is on its way, by arrival and order of sending.
+#[derive(Default)]
+struct OnTheWay {
+    items: BTreeMap<(Duration, u64), Moving>,
+    sent: u64,
+}
+
+impl OnTheWay {
+    fn put(&mut self, at: Duration, item: Moving) {
+        self.sent += 1;
+        self.items.insert((at, self.sent), item);
+    }
+
+    fn there(&mut self, network: &Simulated, command: SipCommand) {
+        self.put(network.now() + network.latency(), Moving::There(command));
+    }
+}
+
+/// What whoever asked is told of something that was lost, and when.
+fn silence(lost: Moving) -> Option<(Duration, SipEvent)> {
+    let silent = |leg, number| SipEvent::Replied { leg, number, reply: Reply::silence() };
+    match lost {
+        Moving::There(
+            SipCommand::Reinvite { leg, number, within, .. }
+            | SipCommand::Info { leg, number, within, .. }
+            | SipCommand::Refer { leg, number, within, .. },
+        ) => Some((within, silent(Some(leg), number))),
+        Moving::There(SipCommand::Options { leg, number, within }) => Some((within, silent(leg, number))),
+        Moving::There(SipCommand::Bye { leg, within, .. }) => {
+            Some((within, SipEvent::Ended { leg, ended: Ended::ByUs, reason: None }))
+        }
+        Moving::There(SipCommand::Invite(invite)) => {
+            Some((TIMER_B, SipEvent::Rejected { leg: invite.leg, reply: Reply::silence() }))
+        }
+        Moving::Back(SipEvent::Replied { leg, number, .. }) => Some((REPLY_LOST, silent(leg, number))),
+        Moving::There(_) | Moving::Back(_) => None,
+    }
 }
 
 /// What is asked of our own side: no cable is needed for it.

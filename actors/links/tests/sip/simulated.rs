@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ifbus_adapters::sip::{AgentOptions, SipEndpoint, SipTransport, Standing};
-use ifbus_call::order::Dial;
-use ifbus_call::{CallId, Cause, Event, LegId, Order, Role, Tag, Wait};
+use ifbus_call::order::{Dial, ParkReason};
+use ifbus_call::{CallId, Cause, Event, LegId, Order, Role, Tag, Wait, Why};
 use ifbus_links::simulated::{FarEnds, Pickup, Simulated};
 
 use super::rig::{A, B, Rig};
@@ -141,8 +141,12 @@ fn a_network_that_is_cut_is_silence_and_nobody_is_told() {
         world.network.cut_off("proxy1", true);
         let outcome = rig.outcome(Order::ProbeSip).await.unwrap();
         assert!(format!("{outcome:?}").contains("no answer in time"), "{outcome:?}");
+        let refused =
+            rig.outcome(Order::Park { held: B, other: A, why: ParkReason::Hold }).await.unwrap_err();
+        assert_eq!(refused.why, Why::Unproven);
         world.network.cut_off("proxy1", false);
         rig.park(B, A).await;
+        world.hears("1002", &[]);
     });
 }
 

@@ -99,6 +99,23 @@ fn offers_that_meet_for_ever_end_the_order() {
 }
 
 #[test]
+fn an_old_offer_that_fails_does_not_fail_a_new_order() {
+    let mut rig = Rig::joined();
+    let park = rig.order(Order::Park { held: B, other: A, why: ParkReason::Hold });
+    rig.refuse(A, Reply::silence());
+    rig.accept(B, &directed(&phone(5000), "inactive"));
+    assert!(rig.outcome(park).unwrap().is_err());
+    // A is offered again what it had, because nobody knows what it took; that is silence, too
+    let again = rig.order(Order::Park { held: B, other: A, why: ParkReason::Hold });
+    rig.refuse(A, Reply::silence());
+    assert!(rig.outcome(again).is_none(), "{:?}", rig.outcome(again));
+    assert!(rig.accept(A, &directed(&phone(4000), "inactive")).contains("a=inactive"));
+    assert!(rig.accept(B, &phone(5000)).contains("a=sendrecv"), "the old one first");
+    assert!(rig.accept(B, &directed(&phone(5000), "inactive")).contains("a=inactive"));
+    assert!(rig.is_done(again));
+}
+
+#[test]
 fn a_description_that_is_none_is_refused_and_changes_nothing() {
     let mut rig = Rig::joined();
     for text in ["", "v=0", "hello", "v=0\r\no=x\r\nm=audio\r\n", &"v=0\r\n".repeat(3000)] {
