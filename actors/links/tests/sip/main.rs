@@ -11,5 +11,6 @@ mod handover;
 mod hostile;
 mod proxy;
 mod rig;
+mod secured;
 mod simulated;
 mod trouble;
