@@ -6,6 +6,7 @@ mod a_call_goes_its_way;
 mod a_killed_orchestrator_cuts_no_call;
 mod a_panic_is_contained;
 mod a_server_that_fails_is_contained;
+mod calls_through_a_proxy;
 mod conferences_recordings_and_drains;
 mod host;
 mod nobody_rings_twice;
