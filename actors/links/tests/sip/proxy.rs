@@ -86,10 +86,46 @@ fn a_phone_that_is_gone_is_found_by_the_question_whether_it_lives() {
     });
 }
 
+/// Two phones of somebody else's, as `sip:one@host:port sip:two@host:port`; they answer by themselves.
+#[test]
+fn real_phones_take_every_offer() {
+    let Ok(phones) = std::env::var("IFBUS_REAL_PHONES") else { return };
+    let phones: Vec<String> = phones.split(' ').map(str::to_owned).collect();
+    proxied(|server| {
+        let phones = phones.clone();
+        async move {
+            let lab = Lab::through(server);
+            let rig = lab.agent().await;
+            let to = |order: Order, party: &str| match order {
+                Order::Dial(mut dial) => {
+                    dial.tag.party = party.parse().unwrap();
+                    Order::Dial(dial)
+                }
+                other => other,
+            };
+            rig.done(to(lab.dial(A, "1", None), &phones[0])).await;
+            rig.event(Event::Answered(A)).await;
+            rig.done(to(lab.dial(B, "2", Some(A)), &phones[1])).await;
+            rig.event(Event::Answered(B)).await;
+            rig.done(Order::Join { a: A, b: B }).await;
+            for _ in 0..2 {
+                rig.park(B, A).await;
+                rig.done(Order::Join { a: A, b: B }).await;
+            }
+            rig.done(Order::Dtmf { leg: A, digits: "5#".parse().unwrap() }).await;
+            let store = rig.kill().await;
+            let rig = Rig::start(lab.options(), store).await;
+            rig.park(B, A).await;
+            rig.done(Order::Join { a: A, b: B }).await;
+            rig.drop_both().await;
+        }
+    });
+}
+
 /// How many calls at once: the phones' sound is made for each of them, on the processors of the test.
-const MANY: u128 = 60;
+const MANY: u128 = 30;
 /// So many orders are under way together: a proxy gives a phone that loses datagrams five seconds.
-const TOGETHER: usize = 10;
+const TOGETHER: usize = 5;
 
 #[test]
 fn many_calls_come_up_and_go_down_and_leave_nothing() {
