@@ -38,6 +38,8 @@ const MANAGER: u16 = 5038;
 const EXTERNAL_MODULE: u16 = 5039;
 /// HTTP with ARI.
 const HTTP: u16 = 8088;
+/// HTTP with JSON-RPC of a Kamailio, as `ifbus setup kamailio` prints it.
+const RPC: u16 = 8080;
 /// Event socket of a FreeSWITCH.
 const EVENT_SOCKET: u16 = 8021;
 /// SIP.
@@ -110,6 +112,7 @@ pub async fn detect(asked: &DetectBody) -> DetectionBody {
         (asked.port.unwrap_or(MANAGER), Ask::Banner),
         (EXTERNAL_MODULE, Ask::Engine),
         (HTTP, Ask::Http),
+        (RPC, Ask::Http),
         (EVENT_SOCKET, Ask::Banner),
         (SIP, Ask::Options),
     ];

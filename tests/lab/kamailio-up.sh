@@ -58,6 +58,8 @@ cat <<CFG
 #!substdef "!LAB_ADDR!$BIND!g"
 #!substdef "!LAB_PHONES!$UA_ADDR!g"
 #!substdef "!LAB_TRUNK!$TRUNK_ADDR!g"
+#!substdef "!LAB_UA_IP!${UA_ADDR%:*}!g"
+#!substdef "!LAB_PEER_IP!${TRUNK_ADDR%:*}!g"
 CFG
 cat <<'CFG'
 debug=2
@@ -117,8 +119,11 @@ request_route {
 	if (is_method("INVITE|REFER|SUBSCRIBE|MESSAGE")) { record_route(); }
 	if (is_method("INVITE")) {
 #!ifdef WITH_AUTH
-		if (!pv_proxy_authenticate("LAB_ADDR", "$sht(auth=>$au)", "0")) { proxy_challenge("LAB_ADDR", "1"); exit; }
-		consume_credentials();
+		# the phones are known by their address, ifbus is not
+		if ($si != "LAB_UA_IP" && $si != "LAB_PEER_IP") {
+			if (!pv_proxy_authenticate("LAB_ADDR", "$sht(auth=>$au)", "0")) { proxy_challenge("LAB_ADDR", "1"); exit; }
+			consume_credentials();
+		}
 #!endif
 #!ifdef WITH_SST
 		setflag(6);

@@ -85,6 +85,21 @@ fn tag(line: &str) -> Option<(&str, String, Option<String>)> {
         Some(rest.split('"').next().unwrap_or_default().to_owned())
     };
     Some((inside.split([' ', '>']).next()?, attribute("name")?, attribute("value")))
+/// The lines of a script that `theirs` does not have, each with a `+`; what the operator has to choose may be anything.
+pub fn lines_missing_in(ours: &str, theirs: &str) -> Vec<String> {
+    let plain = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = |line: &String| !line.is_empty() && (!line.starts_with('#') || line.starts_with("#!"));
+    let known: BTreeSet<String> = theirs.lines().map(plain).collect();
+    let is_there = |line: &String| match line.split_once("(choose one") {
+        Some((before, _)) => known.iter().any(|known| known.starts_with(before)),
+        None => known.contains(line),
+    };
+    ours.lines()
+        .map(plain)
+        .filter(said)
+        .filter(|line| !is_there(line))
+        .map(|line| format!("+ {line}"))
+        .collect()
 }
 
 /// The line without its comment; `\;` is no comment.

@@ -164,7 +164,7 @@ pub async fn run(screen: &Screen, on: Option<&str>, args: &SetupArgs) -> Result<
     }
     let known = Known::find(name.map(|name| name.to_string()), args.host.clone(), on).await;
     if let Some(file) = &args.diff {
-        return diff(screen, chosen[0], &known, file);
+        return diff(screen, kind, chosen[0], &known, file);
     }
     print(screen, kind, &chosen, &known)
 }
@@ -211,11 +211,16 @@ fn print(screen: &Screen, kind: Kind, chosen: &[&Part], known: &Known) -> Result
 
 /// How a line begins that is no part of the file.
 /// What a file of the operator lacks.
-fn diff(screen: &Screen, part: &Part, known: &Known, file: &Path) -> Result<(), Failure> {
+fn diff(screen: &Screen, kind: Kind, part: &Part, known: &Known, file: &Path) -> Result<(), Failure> {
     let theirs = std::fs::read_to_string(file)
         .map_err(|error| Failure::here(format!("{}: {error}", file.display())))?;
-    let ours = Sections::parse(&filled(part, known));
-    let lines = ours.missing_in(&Sections::parse(&theirs), part.word == "dialplan");
+    let ours = filled(part, known);
+    let lines = match kind {
+        Kind::Asterisk => {
+            Sections::parse(&ours).missing_in(&Sections::parse(&theirs), part.word == "dialplan")
+        }
+        Kind::Kamailio => diff::lines_missing_in(&ours, &theirs),
+    };
     if screen.json {
         let body = json!({ "object": "diff", "file": file, "part": part.word, "lines": lines, "reload": part.reload });
         screen.line(&body.to_string())?;

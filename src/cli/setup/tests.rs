@@ -90,4 +90,16 @@ fn an_xml_file_is_told_by_its_parameters() {
             "+ stop-on-bind-error = true"
         ]
     );
+fn a_script_is_compared_line_by_line() {
+    let text = |word: &str| {
+        filled(super::KAMAILIO.iter().find(|part| part.word == word).unwrap(), &Known::default())
+    };
+    for word in ["modules", "routes"] {
+        let text = text(word);
+        assert_eq!(super::diff::lines_missing_in(&text, &text), [""; 0], "{word}");
+        assert_eq!(super::diff::lines_missing_in(&text, &text.replace('\t', "    ")), [""; 0], "{word}");
+        assert!(super::diff::lines_missing_in(&text, "").len() > 20, "{word}");
+    }
+    let theirs = text("modules").replace("loadmodule \"evapi.so\"\n", "");
+    assert_eq!(super::diff::lines_missing_in(&text("modules"), &theirs), ["+ loadmodule \"evapi.so\""]);
 }

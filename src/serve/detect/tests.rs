@@ -25,6 +25,7 @@ fn point_10_each_kind_is_named_by_its_own_words() {
         (Ask::Engine, "Asterisk Call Manager/11.0.0\r\n".to_owned(), None),
         (Ask::Http, "HTTP/1.1 401 Unauthorized\r\nServer: Asterisk/22\r\nWWW-Authenticate: Basic realm=\"Asterisk REST Interface\"\r\n\r\n".to_owned(), Some("asterisk")),
         (Ask::Http, "HTTP/1.1 404 Not Found\r\nServer: nginx\r\n\r\n".to_owned(), None),
+        (Ask::Http, "HTTP/1.1 401 Unauthorized\r\nSia: SIP/2.0/TCP 127.0.0.1:1\r\nServer: kamailio (5.6.3 (x86_64/linux))\r\n\r\n".to_owned(), Some("kamailio")),
         (Ask::Options, sip("Asterisk PBX 22.10.1"), Some("asterisk")),
         (Ask::Options, sip("FreeSWITCH-mod_sofia/1.10.12"), Some("freeswitch")),
         (Ask::Options, sip("kamailio (5.6.3 (x86_64/linux))"), Some("kamailio")),

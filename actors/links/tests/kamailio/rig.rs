@@ -83,7 +83,6 @@ impl Lab {
         let server = lab.double.as_ref().unwrap();
         lab.settings.set.insert("events_port".to_owned(), server.events().port().to_string());
         lab.settings.set.insert("sip".to_owned(), server.sip().to_string());
-        lab.settings.set.insert("domain".to_owned(), server.sip().to_string());
         // the port must be the same when we come back
         let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         lab.settings.set.insert("sip_listen".to_owned(), free.to_string());

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::dialog::{Dialog, State};
-use super::message::{Message, address_of, parameter, uri_of, user_of};
+use super::message::{Message, address_of, has_port, parameter, uri_of, user_of};
 use super::{Proxy, What};
 use crate::digest::md5_hex;
 
@@ -31,8 +31,7 @@ impl Proxy {
         if hops == 0 {
             return self.refuse(from, &request, 483, "Too Many Hops");
         }
-        let me = self.rules.address;
-        let to_me = address_of(request.uri()) == Some(me);
+        let to_me = self.is_me(request.uri());
         if request.method() == "OPTIONS" && to_me && request.parameter("To", "tag").is_none() {
             return self.refuse(from, &request, 200, "Keepalive");
         }
@@ -131,12 +130,16 @@ impl Proxy {
 
     /// Where a request outside of a dialog goes.
     fn where_to(&self, request: &Message) -> Option<SocketAddr> {
-        let host = address_of(request.uri());
-        match host {
-            Some(address) if address != self.rules.address => Some(address),
-            Some(_) => self.rules.route(user_of(request.uri())),
-            None => None,
+        if self.is_me(request.uri()) {
+            return self.rules.route(user_of(request.uri()));
         }
+        address_of(request.uri())
+    }
+
+    /// Its own address; without a port it is meant whatever its port is.
+    fn is_me(&self, uri: &str) -> bool {
+        let me = self.rules.address;
+        address_of(uri).is_some_and(|at| at == me || (at.ip() == me.ip() && !has_port(uri)))
     }
 
     fn relay(&mut self, from: SocketAddr, request: Message, key: Option<(u32, u32)>) {

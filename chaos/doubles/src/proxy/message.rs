@@ -181,3 +181,15 @@ pub(super) fn address_of(uri: &str) -> Option<SocketAddr> {
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host).split([';', '?', '>']).next()?;
     host.parse().ok().or_else(|| Some((host.parse::<IpAddr>().ok()?, 5060).into()))
 }
+
+/// Whether a URI names a port.
+pub(super) fn has_port(uri: &str) -> bool {
+    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    let host = rest
+        .rsplit_once('@')
+        .map_or(rest, |(_, host)| host)
+        .split([';', '?', '>'])
+        .next()
+        .unwrap_or_default();
+    host.parse::<SocketAddr>().is_ok()
+}
