@@ -85,6 +85,8 @@ fn tag(line: &str) -> Option<(&str, String, Option<String>)> {
         Some(rest.split('"').next().unwrap_or_default().to_owned())
     };
     Some((inside.split([' ', '>']).next()?, attribute("name")?, attribute("value")))
+}
+
 /// The lines of a script that `theirs` does not have, each with a `+`; what the operator has to choose may be anything.
 pub fn lines_missing_in(ours: &str, theirs: &str) -> Vec<String> {
     let plain = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -90,6 +90,9 @@ fn an_xml_file_is_told_by_its_parameters() {
             "+ stop-on-bind-error = true"
         ]
     );
+}
+
+#[test]
 fn a_script_is_compared_line_by_line() {
     let text = |word: &str| {
         filled(super::KAMAILIO.iter().find(|part| part.word == word).unwrap(), &Known::default())

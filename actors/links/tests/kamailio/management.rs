@@ -51,7 +51,7 @@ fn calls_of_others_are_listed_and_ended() {
         assert!(legs_ever.is_some_and(|ever| ever >= 1));
         rig.drop_leg(seen[0].leg).await;
         lab.lives("1012", 0).await;
-        lab.lives("1011", 0).await;
+        lab.talks("1011", 0).await;
         rig.list_until("no call", <[_]>::is_empty).await;
     });
 }
@@ -61,7 +61,7 @@ fn a_call_of_others_that_rings_is_canceled() {
     each(async |lab| {
         let rig = lab.ready().await;
         lab.phones.plan("1012", Plan::rings());
-        lab.phones.call("1011", "1012", lab.sip);
+        lab.call("1011", "1012");
         let seen =
             rig.list_until("a ringing call", |seen| seen.len() == 1 && seen[0].stage == Stage::Ringing).await;
         rig.drop_leg(seen[0].leg).await;
@@ -77,7 +77,7 @@ fn a_drain_keeps_calls_of_others_away_and_lets_ours_through() {
         let drained = rig.done(Order::Drain { on: true }).await;
         assert_eq!(drained, Done::Drained(Inbound::Closed));
         if let Some(double) = &lab.double {
-            lab.phones.call("1011", "1012", lab.sip);
+            lab.call("1011", "1012");
             let until = tokio::time::Instant::now() + crate::rig::GUARD;
             while double.read(|machine| machine.refused()) == 0 {
                 assert!(tokio::time::Instant::now() < until, "nobody was refused");

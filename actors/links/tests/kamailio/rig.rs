@@ -56,6 +56,8 @@ pub fn run(test: impl Future<Output = ()>) {
 /// A server and its phones.
 pub struct Lab {
     pub phones: SipServer,
+    /// Phones that call by themselves: a phone that is called keeps the Call-ID, so they are others.
+    callers: SipServer,
     pub double: Option<KamailioServer>,
     pub settings: Settings,
     pub instance: InstanceId,
@@ -68,6 +70,7 @@ impl Lab {
         static NEXT: AtomicU8 = AtomicU8::new(20);
         let last = NEXT.fetch_add(2, Ordering::Relaxed);
         let phones = SipServer::start(&[SocketAddr::from(([127, 0, 80, last], 5060))]).unwrap();
+        let callers = SipServer::start(&[SocketAddr::from(([127, 0, 80, last + 1], 5060))]).unwrap();
         let at = phones.addresses()[0];
         let mut options = Options::new(profile).with_phones(at, at);
         change(&mut options);
@@ -76,6 +79,7 @@ impl Lab {
             settings: settings("127.0.0.1", server.rpc().port(), SocketAddr::from(([127, 0, 0, 1], 0))),
             sip: server.sip(),
             phones,
+            callers,
             double: Some(server),
             instance: instance(),
             _turn: None,
@@ -97,11 +101,13 @@ impl Lab {
         let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let next = |offset: u32, port: u16| SocketAddr::from((Ipv4Addr::from(u32::from(ip) + offset), port));
         let phones = SipServer::start(&[next(1, 5060)]).unwrap();
+        let callers = SipServer::start(&[next(2, 5060)]).unwrap();
         let mut settings = settings(address, 8080, next(9, 5070));
         settings.auth.insert("sip_user".to_owned(), Secret::new("lab"));
         settings.auth.insert("sip_secret".to_owned(), Secret::new("labpass"));
         Some(Self {
             phones,
+            callers,
             double: None,
             settings,
             instance: instance(),
@@ -166,17 +172,22 @@ impl Lab {
         wait(&format!("{count} calls of {number}"), || live() == count, || live().to_string()).await;
     }
 
-    pub async fn rings(&self, number: &str, count: u32) {
-        let rings = || self.phones.rings(number);
-        wait(&format!("{number} to ring"), || rings() == count, || rings().to_string()).await;
+    /// Somebody calls, whom nobody of ours has told to.
+    pub fn call(&self, from: &str, to: &str) {
+        self.callers.call(from, to, self.sip);
     }
 
     /// A call between two phones that nobody of ours ordered; answered.
     pub async fn foreign(&self, from: &str, to: &str) {
-        let (before, ours) = (self.phones.live(to), self.phones.live(from));
-        self.phones.call(from, to, self.sip);
-        self.lives(to, before + 1).await;
-        self.lives(from, ours + 1).await;
+        self.call(from, to);
+        self.lives(to, 1).await;
+        self.talks(from, 1).await;
+    }
+
+    /// Waits until a caller has so many calls.
+    pub async fn talks(&self, from: &str, count: usize) {
+        let live = || self.callers.live(from);
+        wait(&format!("{count} calls of {from}"), || live() == count, || live().to_string()).await;
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use ifbus_adapters::adapter::DownReason;
 use ifbus_call::{Interface, Order};
 use ifbus_doubles::kamailio::Profile;
-use ifbus_doubles::phone::Phones;
 
 use crate::rig::{A, B, Lab, each, run};
 use ifbus_call::order::{Done, ParkReason};

@@ -34,8 +34,25 @@ impl SipPhones {
                 self.reply(local, from, &request, 200);
                 self.notified(id, &request);
             }
+            ("INFO", Some(id)) => {
+                self.reply(local, from, &request, 200);
+                self.informed(id, &request);
+            }
             ("OPTIONS" | "INFO" | "NOTIFY" | "MESSAGE", _) => self.reply(local, from, &request, 200),
             _ => self.reply(local, from, &request, 501),
+        }
+    }
+
+    /// A digit that comes as `application/dtmf-relay`: `Signal=5`. A repeated request is one digit.
+    fn informed(&mut self, id: u64, request: &Message) {
+        let Some(call) = self.calls.get_mut(&id).filter(|call| call.informed < request.cseq().0) else {
+            return;
+        };
+        call.informed = request.cseq().0;
+        let number = call.number.clone();
+        let signal = request.body.lines().find_map(|line| line.trim().strip_prefix("Signal="));
+        if let Some(digit) = signal.and_then(|signal| signal.trim().chars().next()) {
+            self.witnesses.entry(number).or_default().digits.push(digit);
         }
     }
 
@@ -99,6 +116,7 @@ impl SipPhones {
             holds: false,
             dropped: false,
             line: None,
+            informed: 0,
             tag,
             number,
         }

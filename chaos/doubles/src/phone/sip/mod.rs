@@ -154,6 +154,8 @@ struct Call {
     dropped: bool,
     /// It is a line, and somebody hears what is said in it.
     line: Option<Ear>,
+    /// CSeq of the last digit that came by INFO.
+    informed: u32,
 }
 
 impl Call {

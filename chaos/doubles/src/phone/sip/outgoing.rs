@@ -49,6 +49,7 @@ impl SipPhones {
             holds: false,
             dropped: false,
             line: None,
+            informed: 0,
             tag,
             number: number.to_owned(),
         };
