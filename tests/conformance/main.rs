@@ -80,6 +80,10 @@ fn run(target: &Target, wanted: &[String]) -> (Option<String>, Vec<(&'static str
     let version = stage.server().version.clone();
     let mut outcomes = Vec::new();
     for (name, cell) in chosen {
+        if let Some((_, why)) = stage.site.lacks().iter().find(|(lacking, _)| name.starts_with(lacking)) {
+            outcomes.push((*name, Outcome::Skip((*why).to_owned())));
+            continue;
+        }
         let began = Instant::now();
         let outcome = match catch_unwind(AssertUnwindSafe(|| cell(&stage))) {
             Ok(()) => Outcome::Pass(began.elapsed().as_secs_f64()),

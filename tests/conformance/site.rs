@@ -34,6 +34,11 @@ pub trait Site {
     fn keeps_recordings(&self) -> Option<&'static str> {
         None
     }
+
+    /// Cells that this kind cannot pass, by the beginnings of their names, and why.
+    fn lacks(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
 }
 
 /// One server in one way of speaking to it, not yet there.

@@ -37,7 +37,7 @@ fi
 
 # ---- what setup prints, filled in as an operator would ----------------------
 fill() {
-    sed -e "s|{bindaddr}|$BIND|g" -e "s|{permit}|127.0.0.0/8|g" \
+    sed -e "s|{bindaddr}|$BIND|g" -e "s|{permit}|127.0.0.1/32|g" \
         -e 's|(choose one: a secret that ifbus shows)|labtoken|' "$SETUP/$1" > "$I/$1"
 }
 fill ifbus-modules.cfg

@@ -73,10 +73,13 @@ impl Lab {
         let callers = SipServer::start(&[SocketAddr::from(([127, 0, 80, last + 1], 5060))]).unwrap();
         let at = phones.addresses()[0];
         let mut options = Options::new(profile).with_phones(at, at);
+        // the port must be the same when we come back
+        let listen = free();
+        options.trusted.push(listen);
         change(&mut options);
         let server = KamailioServer::start(Bind::default(), options).unwrap();
         let mut lab = Self {
-            settings: settings("127.0.0.1", server.rpc().port(), SocketAddr::from(([127, 0, 0, 1], 0))),
+            settings: settings("127.0.0.1", server.rpc().port(), listen),
             sip: server.sip(),
             phones,
             callers,
@@ -87,9 +90,6 @@ impl Lab {
         let server = lab.double.as_ref().unwrap();
         lab.settings.set.insert("events_port".to_owned(), server.events().port().to_string());
         lab.settings.set.insert("sip".to_owned(), server.sip().to_string());
-        // the port must be the same when we come back
-        let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        lab.settings.set.insert("sip_listen".to_owned(), free.to_string());
         lab
     }
 
@@ -102,7 +102,8 @@ impl Lab {
         let next = |offset: u32, port: u16| SocketAddr::from((Ipv4Addr::from(u32::from(ip) + offset), port));
         let phones = SipServer::start(&[next(1, 5060)]).unwrap();
         let callers = SipServer::start(&[next(2, 5060)]).unwrap();
-        let mut settings = settings(address, 8080, next(9, 5070));
+        // the lab lets in whoever comes from there
+        let mut settings = settings(address, 8080, free());
         settings.auth.insert("sip_user".to_owned(), Secret::new("lab"));
         settings.auth.insert("sip_secret".to_owned(), Secret::new("labpass"));
         Some(Self {
@@ -197,6 +198,11 @@ async fn wait(what: &str, is: impl Fn() -> bool, shown: impl Fn() -> String) {
         assert!(Instant::now() < until, "no {what}: {}", shown());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A port of ours that nobody has.
+fn free() -> SocketAddr {
+    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn settings(host: &str, port: u16, listen: SocketAddr) -> Settings {
