@@ -15,7 +15,7 @@
 #   KAM_SST=1   loads module sst: session timers of 90 s in each answer
 #   KAM_ROOT    root folder of another Debian tree holding kamailio
 #
-# Needs the packages kamailio, kamailio-json-modules and kamailio-utils-modules.
+# Needs the packages kamailio and kamailio-extra-modules (evapi, jansson).
 # Stop with: kamailio-down.sh FOLDER BIND
 set -eu
 
