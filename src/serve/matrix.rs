@@ -146,6 +146,7 @@ fn cell(verb: &str, kind: Kind) -> Cell {
         Kind::Elastix => elastix(verb),
         Kind::Yate => yate(verb),
         Kind::FreeSwitch => freeswitch(verb),
+        Kind::OpenSips => opensips(verb),
     }
 }
 
@@ -169,6 +170,21 @@ fn kamailio(verb: &str) -> Cell {
         "drain" => (How::Native, Some("the htable that the printed routes ask")),
         other => unreachable!("{other} is no verb"),
         Kind::FreeSwitch => freeswitch(verb),
+    }
+}
+
+/// Sheet opensips, sections 2, 5 and 8.
+fn opensips(verb: &str) -> Cell {
+    match verb {
+        "connect" | "health" | "load" | "list" => (How::Native, None),
+        "events" => (
+            How::Native,
+            Some("`events` and the printed routes; without them the server is asked again and again"),
+        ),
+        "drain" => (How::Native, Some("the shared variable that the printed routes ask for")),
+        // the same agent, the same anchor
+        other => kamailio(other),
+        other => unreachable!("{other} is no verb"),
     }
 }
 

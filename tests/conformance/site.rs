@@ -29,6 +29,16 @@ pub trait Site {
     /// A call between two phones that nobody of ours ordered.
     fn foreign_call(&self, from: &str, to: &str);
 
+    /// Whether who is on hold hears music.
+    fn has_music(&self) -> bool {
+        true
+    }
+
+    /// A number without a phone that has registered, and one to which there is no way at all.
+    fn nobody(&self) -> (&'static str, &'static str) {
+        ("1009", "+4930123456")
+    }
+
     /// Why recordings cannot be fetched in this way of speaking to it: a word that the refusal must have in it; absent
     /// where they can.
     fn keeps_recordings(&self) -> Option<&'static str> {

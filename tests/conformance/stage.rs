@@ -318,12 +318,12 @@ impl Stage {
         samples.expect("whole samples").chunks(1200).flat_map(recognise_samples).collect()
     }
 
-    /// Our id of the foreign leg of this phone: by the name the server gives it, or by its number.
+    /// Our id of the foreign leg of this phone: by the name the server gives it, or by who talks there.
     pub fn foreign_id(&self, phone: &str) -> Option<LegId> {
         let legs = self.fleet().board.foreign();
         let part = format!("/{phone}-");
         let named = legs.iter().find(|leg| leg.native.contains(&part));
-        let leg = named.or_else(|| legs.iter().find(|leg| leg.party == phone));
+        let leg = named.or_else(|| legs.iter().find(|leg| leg.party.split(' ').any(|word| word == phone)));
         leg.map(|leg| leg.id.parse().expect("a leg id"))
     }
 
@@ -366,9 +366,11 @@ impl Stage {
         self.phones.heard(listener).contains(&Tone::of(speaker))
     }
 
+    /// Nothing else; and nothing at all where there is no music.
     pub fn hears_music(&self, number: &str) {
-        let music = BTreeSet::from([Tone::HoldMusic]);
-        self.until(&format!("{number} hears music and nothing else"), |stage| {
+        let music = self.site.has_music().then_some(Tone::HoldMusic);
+        let music: BTreeSet<Tone> = music.into_iter().collect();
+        self.until(&format!("{number} hears {music:?} and nothing else"), |stage| {
             stage.phones.heard(number) == music
         });
     }

@@ -10,6 +10,7 @@ use super::super::session;
 /// What stands where nothing is known.
 const BIND: &str = "(choose one: an address that only the control plane reaches)";
 const PERMIT: &str = "(choose one: the address of the control plane as this server sees it)/32";
+const OURS: &str = "(choose one: the address of the control plane as this server sees it)";
 /// A look at an orchestrator that runs takes no longer; without an answer nothing is filled in.
 const LOOK_WITHIN: Duration = Duration::from_millis(500);
 
@@ -46,6 +47,7 @@ impl Known {
         let permit = self.ours.map(|ip| format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 }));
         text.replace("{bindaddr}", bind.unwrap_or(BIND))
             .replace("{permit}", permit.as_deref().unwrap_or(PERMIT))
+            .replace("{ours}", self.ours.map(|ip| ip.to_string()).as_deref().unwrap_or(OURS))
     }
 }
 

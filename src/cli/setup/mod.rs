@@ -118,6 +118,21 @@ const FREESWITCH: [Part; 1] = [Part {
     text: include_str!("freeswitch/event_socket.conf.xml"),
     reload: "reload mod_event_socket",
 }];
+
+const OPENSIPS: [Part; 2] = [
+    Part {
+        word: "modules",
+        file: "ifbus-modules.cfg",
+        text: include_str!("opensips/ifbus-modules.cfg"),
+        reload: "opensips -c, then restart",
+    },
+    Part {
+        word: "routes",
+        file: "ifbus-routes.cfg",
+        text: include_str!("opensips/ifbus-routes.cfg"),
+        reload: "opensips -c, then restart",
+    },
+];
 /// What stands for the server's name in the texts.
 const NAME: &str = "NAME";
 /// Lines that `ifbus test` cannot see, with the reason: they have to be taken as they are printed. Every other line is
@@ -257,8 +272,8 @@ const fn comment(kind: Kind) -> &'static str {
 /// What is shown at login, as it is given to `add`.
 const fn auth(kind: Kind) -> &'static str {
     match kind {
-        Kind::Asterisk | Kind::Elastix => " --auth user=ifbus,secret=prompt",
-        Kind::FreeSwitch | Kind::Kamailio | Kind::OpenSips => " --auth secret=prompt",
+        Kind::Asterisk | Kind::Elastix | Kind::OpenSips => " --auth user=ifbus,secret=prompt",
+        Kind::FreeSwitch | Kind::Kamailio => " --auth secret=prompt",
         Kind::Yate => "",
     }
 }
@@ -270,6 +285,7 @@ const fn parts(kind: Kind) -> &'static [Part] {
         Kind::Elastix => &ELASTIX,
         Kind::Yate => &YATE,
         Kind::FreeSwitch => &FREESWITCH,
+        Kind::OpenSips => &OPENSIPS,
     }
 }
 

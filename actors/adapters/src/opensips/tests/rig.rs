@@ -331,6 +331,11 @@ impl Rig {
         ticket
     }
 
+    /// Tickets that were given.
+    pub(super) fn given(&self) -> u64 {
+        self.tickets
+    }
+
     /// What came of an order, at last.
     pub(super) fn outcome(&mut self, order: Order) -> Outcome {
         let ticket = self.order(order);
