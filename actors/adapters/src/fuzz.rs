@@ -14,6 +14,7 @@ use crate::wire_format::ami::{Action, Decoder, Frame, Message};
 use crate::wire_format::ari::Event;
 use crate::wire_format::esl;
 use crate::wire_format::pbxapi;
+use crate::wire_format::http2::Connection;
 use crate::wire_format::sip_options::Question;
 use crate::wire_format::{jsonrpc, netstring};
 
@@ -170,6 +171,32 @@ pub fn pbxapi(data: &[u8]) {
     if let Ok(said) | Err(pbxapi::BadAnswer::Refused(said)) = pbxapi::manager(body) {
         assert!(!said.chars().any(char::is_control), "words that are shown raw");
     }
+}
+
+/// HTTP/2: no bytes panic, a split changes nothing, and what we say stays small. The first byte is where it is split.
+///
+/// # Panics
+/// A promise is broken.
+pub fn http2(data: &[u8]) {
+    let Some((cut, bytes)) = data.split_first() else { return };
+    let (head, tail) = bytes.split_at(usize::from(*cut).min(bytes.len()));
+    assert_eq!(received(&[bytes]), received(&[head, tail]), "a split changed the requests");
+}
+
+fn received(pieces: &[&[u8]]) -> (usize, usize, String) {
+    let (mut connection, mut requests, mut said) = (Connection::default(), 0, 0);
+    let mut end = String::new();
+    for piece in pieces {
+        if let Err(broken) = connection.push(piece) {
+            end = broken.to_string();
+        }
+        requests += std::iter::from_fn(|| connection.next()).count();
+        said += connection.output().map_or(0, |bytes| bytes.len());
+    }
+    let came: usize = pieces.iter().map(|piece| piece.len()).sum();
+    // our settings, and never more than a peer says itself, but for a farewell and a reset
+    assert!(said <= 100 + 2 * came, "{said} bytes said to {came}");
+    (requests, said, end)
 }
 
 /// SIP OPTIONS: no datagram panics, and none answers a question it has not seen.

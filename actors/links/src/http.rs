@@ -152,6 +152,10 @@ impl Client {
         if let Some((name, value)) = &http.header {
             request = request.insert_header((name.as_str(), value.expose()));
         }
+        if !http.streamed {
+            // a web service that is not asked for it says what is wrong in HTML, or leads to a login page
+            request = request.insert_header(("accept", "application/json"));
+        }
         let sent = match http.body {
             Some((kind, body)) => request.content_type(kind).send_body(body),
             None => request.send(),

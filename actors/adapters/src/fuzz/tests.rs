@@ -118,6 +118,19 @@ fn json_rpc_answers_of_any_kind_are_survived() {
 }
 
 #[test]
+fn pushed_bytes_of_any_kind_are_survived() {
+    use crate::wire_format::http2::tests::{DEVICE, beginning, request};
+    let both =
+        [beginning(), request(1, "POST", "/api/statistics/calls", b"{}"), request(3, "PATCH", DEVICE, b"{}")];
+    let from = vec![both.concat(), both[..2].concat()];
+    drive(20_000, |seeded| {
+        http2(&seeded.bytes(200));
+        http2(&seeded.bent(&from));
+        http2(&[&[seeded.next() as u8], &beginning()[..], &seeded.bytes(300)].concat());
+    });
+}
+
+#[test]
 fn datagrams_of_any_kind_are_survived() {
     let from = vec![Question { id: 0x5eed_5eed_5eed_5eed_5eed_5eed_5eed_5eed }.datagram("h", 5060)];
     drive(20_000, |seeded| {

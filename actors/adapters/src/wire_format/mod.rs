@@ -8,6 +8,7 @@ pub mod au;
 pub mod base64;
 pub mod esl;
 pub mod extmodule;
+pub mod http2;
 pub mod jsonrpc;
 pub mod md5;
 pub mod netstring;
