@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ifbus_call::{Boot, Epoch, Event, Interface, LegId, Nanos, Order, Outcome, Seen};
@@ -37,6 +38,15 @@ pub enum Input<'a> {
     Stop,
     /// The link is open.
     Opened(LinkId),
+    /// Somebody who may has connected to a listener: this link to him is open. It ends as any link, and with its listener.
+    Accepted {
+        /// Of [`Output::Listen`].
+        listener: LinkId,
+        /// The link that is open now.
+        link: LinkId,
+        /// His address.
+        from: SocketAddr,
+    },
     /// Bytes from a stream in any split; one whole message from a WebSocket or datagram link.
     Bytes(LinkId, &'a [u8]),
     /// The link is closed, or could not be opened. Nothing more comes from it.
@@ -63,6 +73,8 @@ pub enum Input<'a> {
 pub enum Output {
     /// Open a link; answered by [`Input::Opened`] or [`Input::Closed`].
     Open(LinkId, Endpoint),
+    /// Let peers connect to us; answered by [`Input::Opened`] when the port is open, or [`Input::Closed`].
+    Listen(LinkId, Listening),
     /// Close a link; nothing more is expected from it.
     Close(LinkId),
     /// Send bytes; one whole message on a WebSocket or datagram link.
@@ -220,6 +232,31 @@ pub enum Endpoint {
         /// TLS, and what is asked of the peer; clear text if nothing.
         tls: Option<Trust>,
     },
+}
+
+/// A port of ours, and who may connect to it. All that is sent to him leaves at once, and when we die he is reset, so that
+/// he knows it (sheet flexisip, section 9).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listening {
+    /// Our own address and port.
+    pub at: SocketAddr,
+    /// Names or addresses of those who may; everybody else is reset without a word.
+    pub peers: Vec<String>,
+    /// TLS with this identity, and `h2` agreed on; clear text if nothing.
+    pub tls: Option<Identity>,
+    /// Slots of the links to them, given in turn so that none is used again soon.
+    pub slots: RangeInclusive<u8>,
+    /// How many may be connected at once.
+    pub most: usize,
+}
+
+/// Who we are to those who connect to us: two PEM files.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// Path of the certificate, with what leads to its authority.
+    pub certificate: String,
+    /// Path of its private key.
+    pub key: String,
 }
 
 /// A request to a server's HTTP interface.

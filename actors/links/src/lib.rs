@@ -5,6 +5,7 @@
 //! Read [`network`] first: all that the fleet knows of this crate. Then [`Sockets`], the real thing.
 
 mod http;
+mod listen;
 pub mod network;
 mod outbox;
 pub mod simulated;
@@ -20,10 +21,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ifbus_adapters::Trust;
-use ifbus_adapters::adapter::{Endpoint, HttpRequest, LinkError, LinkId, RequestId};
+use ifbus_adapters::adapter::{Endpoint, HttpRequest, LinkError, LinkId, Listening, RequestId};
 use tokio::task::{AbortHandle, spawn_local};
 
-pub use network::{Certificate, Link, Network, Pending, Report, Sink, SipLeg, Trusted};
+pub use network::{Certificate, Link, Listener, Network, Pending, Report, Sink, SipLeg, Trusted};
 
 use outbox::{Outbox, outbox};
 use tls::{Fleeting, Pins, Tls};
@@ -86,6 +87,10 @@ impl Network for Sockets {
             sink(Report::Closed(id, why));
         });
         Box::new(Open { outbox, task: task.abort_handle() })
+    }
+
+    fn listen(&self, link: LinkId, listening: Listening, sink: Sink) -> Box<dyn Listener> {
+        Box::new(listen::Port::open(link, listening, sink))
     }
 
     fn request(&self, id: RequestId, http: HttpRequest, sink: Sink) -> Box<dyn Pending> {

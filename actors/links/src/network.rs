@@ -1,9 +1,12 @@
 //! What the fleet knows of links: it opens them, sends, and is told. Real sockets and simulated ones look the same.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use ifbus_adapters::Fingerprint;
-use ifbus_adapters::adapter::{Endpoint, HttpReply, HttpRequest, LinkError, LinkId, RequestId};
+use ifbus_adapters::adapter::{
+    Endpoint, HttpReply, HttpRequest, LinkError, LinkId, Listening, RequestId,
+};
 use ifbus_adapters::sip::SipEvent;
 
 pub use crate::sip::SipLeg;
@@ -13,6 +16,11 @@ pub trait Network {
     /// Opens a link. Reports come to `sink`, never before this returns; the last one is [`Report::Closed`]. Dropping
     /// what is returned closes the link without a report.
     fn open(&self, link: LinkId, endpoint: Endpoint, sink: Sink) -> Box<dyn Link>;
+
+    /// Opens a port of ours. [`Report::Opened`] comes to `sink` when it is open; what comes from those who connect, after
+    /// [`Report::Accepted`] of each; the last one is [`Report::Closed`] of `link`. Dropping what is returned closes the
+    /// port and all that is connected to it without a report.
+    fn listen(&self, link: LinkId, listening: Listening, sink: Sink) -> Box<dyn Listener>;
 
     /// Makes a request. Exactly one [`Report::Http`] comes to `sink`, unless what is returned is dropped before.
     fn request(&self, request: RequestId, http: HttpRequest, sink: Sink) -> Box<dyn Pending>;
@@ -29,6 +37,15 @@ pub trait Link {
     fn send(&self, bytes: Vec<u8>);
 }
 
+/// An open or opening port.
+pub trait Listener {
+    /// Sends bytes to somebody who is connected, in order. More than the limit waiting closes his link.
+    fn send(&self, link: LinkId, bytes: Vec<u8>);
+
+    /// Closes the link to him, without a report.
+    fn close(&self, link: LinkId);
+}
+
 /// A request under way.
 pub trait Pending {}
 
@@ -42,6 +59,8 @@ pub enum Report {
     Certificate(LinkId, Certificate),
     /// The link is open.
     Opened(LinkId),
+    /// Somebody has connected to a listener, by this link, from this address.
+    Accepted(LinkId, LinkId, SocketAddr),
     /// Bytes came; one whole message on a WebSocket or datagram link.
     Bytes(LinkId, Vec<u8>),
     /// The link is closed, or could not be opened.

@@ -90,7 +90,7 @@ async fn carry(
     }
 }
 
-async fn read(id: LinkId, stream: impl AsyncRead + Unpin, sink: &Sink) -> LinkError {
+pub(crate) async fn read(id: LinkId, stream: impl AsyncRead + Unpin, sink: &Sink) -> LinkError {
     // The adapter knows where a message ends; here is only cut where the system cuts.
     let mut chunks = FramedRead::with_capacity(stream, BytesCodec::new(), READ_BYTES);
     loop {

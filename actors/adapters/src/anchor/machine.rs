@@ -185,6 +185,11 @@ impl Anchored {
     fn media_says(&mut self, output: Output) {
         match output {
             Output::Open(link, endpoint) => self.out.push_back(Output::Open(theirs(link), endpoint)),
+            Output::Listen(link, mut listening) => {
+                let slots = listening.slots;
+                listening.slots = slots.start() + LINKS..=slots.end() + LINKS;
+                self.out.push_back(Output::Listen(theirs(link), listening));
+            }
             Output::Close(link) => self.out.push_back(Output::Close(theirs(link))),
             Output::Send(link, bytes) => self.out.push_back(Output::Send(theirs(link), bytes)),
             Output::Http(id, request) => {
@@ -287,6 +292,12 @@ impl Adapter for Anchored {
             Input::Opened(link) => match of_media(link) {
                 Some(link) => self.media.adapter.handle(Input::Opened(link), now),
                 None => self.proxy.handle(Input::Opened(link), now),
+            },
+            Input::Accepted { listener, link, from } => match (of_media(listener), of_media(link)) {
+                (Some(listener), Some(link)) => {
+                    self.media.adapter.handle(Input::Accepted { listener, link, from }, now);
+                }
+                _ => self.proxy.handle(Input::Accepted { listener, link, from }, now),
             },
             Input::Bytes(link, bytes) => match of_media(link) {
                 Some(link) => self.media.adapter.handle(Input::Bytes(link, bytes), now),

@@ -437,6 +437,7 @@ impl Adapter for Asterisk {
             Input::Start(_)
             | Input::Opened(_)
             | Input::Bytes(..)
+            | Input::Accepted { .. }
             | Input::Closed(..)
             | Input::HttpPart(..)
             | Input::Http(..) => {}

@@ -214,6 +214,7 @@ impl Adapter for Kamailio {
             Input::Start(_)
             | Input::Opened(_)
             | Input::Bytes(..)
+            | Input::Accepted { .. }
             | Input::Closed(..)
             | Input::HttpPart(..)
             | Input::Http(..) => {}

@@ -258,6 +258,7 @@ impl Adapter for OpenSips {
             Input::Start(_)
             | Input::Opened(_)
             | Input::Bytes(..)
+            | Input::Accepted { .. }
             | Input::Closed(..)
             | Input::HttpPart(..)
             | Input::Http(..) => {}

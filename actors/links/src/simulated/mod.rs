@@ -19,12 +19,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use ifbus_adapters::adapter::{Endpoint, HttpRequest, LinkError, LinkId, RequestId};
+use ifbus_adapters::adapter::{Endpoint, HttpRequest, LinkError, LinkId, Listening, RequestId};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::Instant;
 
-use crate::network::{Link, Network, Pending, Report, Sink, SipLeg};
+use crate::network::{Link, Listener, Network, Pending, Report, Sink, SipLeg};
 use client::{Client, Said};
 
 pub use phones::{FarEnds, Pickup};
@@ -227,6 +227,12 @@ impl Network for Simulated {
         Box::new(Open { network: self.clone(), connection })
     }
 
+    /// A port to which nobody connects: hosts only answer.
+    fn listen(&self, link: LinkId, _: Listening, sink: Sink) -> Box<dyn Listener> {
+        spawn_local(async move { sink(Report::Opened(link)) });
+        Box::new(Quiet)
+    }
+
     fn request(&self, request: RequestId, http: HttpRequest, sink: Sink) -> Box<dyn Pending> {
         let (host, port, within) = (http.host.clone(), http.port, http.within);
         let connection = self.connect(host, port, Client::http(request, http), sink);
@@ -241,6 +247,14 @@ impl Network for Simulated {
     fn sip(&self, sink: Sink) -> Box<dyn SipLeg> {
         sip::simulated(self, sink)
     }
+}
+
+struct Quiet;
+
+impl Listener for Quiet {
+    fn send(&self, _: LinkId, _: Vec<u8>) {}
+
+    fn close(&self, _: LinkId) {}
 }
 
 struct Open {
