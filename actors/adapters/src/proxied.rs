@@ -120,7 +120,6 @@ impl Sip {
                 port: self.port,
                 transport: if self.tcp { SipTransport::Tcp } else { SipTransport::Udp },
                 listen: self.listen,
-                anchor: None,
                 advertise: self.advertise.clone(),
                 credentials: self.user.clone().map(credential).into_iter().collect(),
                 anchor: self.anchor.clone().map(|(host, port)| SipAnchor {

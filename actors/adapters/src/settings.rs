@@ -9,6 +9,7 @@ use crate::anchor::{Anchored, Media, Proxied};
 use crate::asterisk::{self, Asterisk};
 use crate::elastix::{self, Elastix};
 use crate::freeswitch::{self, FreeSwitch};
+use crate::flexisip::{self, Flexisip};
 use crate::kamailio::{self, Kamailio};
 use crate::key::{self, BadOptions, Key};
 use crate::key::{BadOptions, Key};
@@ -77,6 +78,11 @@ pub fn check(
             let options = asterisk::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
             let server = server.clone();
             Ok(Box::new(move |seed| Box::new(Asterisk::new(options.clone(), instance, server.clone(), seed))))
+        }
+        Kind::Flexisip => {
+            let options = flexisip::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let server = server.clone();
+            Ok(Box::new(move |seed| Box::new(Flexisip::new(options.clone(), instance, server.clone(), seed))))
         }
         Kind::Kamailio => {
             let mut options = kamailio::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
@@ -169,6 +175,7 @@ pub fn port_of(kind: Kind, settings: &Settings) -> u16 {
     let is_tls = settings.set.get("tls").is_some_and(|tls| tls != "off");
     settings.port.unwrap_or(match kind {
         Kind::Kamailio if is_tls => 8443,
+        Kind::Flexisip => 5060,
         Kind::Kamailio => 8080,
         Kind::OpenSips if settings.set.get("mi").is_some_and(|mi| mi == "udp") => 8889,
         Kind::OpenSips => 8888,
@@ -186,6 +193,7 @@ pub fn port_of(kind: Kind, settings: &Settings) -> u16 {
 pub const fn keys(kind: Kind) -> &'static [Key] {
     match kind {
         Kind::Asterisk => asterisk::KEYS,
+        Kind::Flexisip => flexisip::KEYS,
         Kind::Kamailio => kamailio::KEYS,
         Kind::OpenSips => opensips::KEYS,
         Kind::Elastix => elastix::KEYS,

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// Asterisk 16 and newer, by AMI and ARI.
     Asterisk,
+    /// Flexisip 2.3 and newer, by SIP, its pushes and its account manager.
+    Flexisip,
     /// Kamailio 5.6 and newer, by JSON-RPC, evapi and SIP.
     Kamailio,
     /// OpenSIPS 3.4 and newer, by its management interface and SIP.
@@ -30,14 +32,14 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Asterisk, Self::FreeSwitch, Self::Kamailio, Self::OpenSips, Self::Elastix, Self::Yate];
+    pub const ALL: [Self; 7] = [Self::Asterisk, Self::FreeSwitch, Self::Kamailio, Self::OpenSips, Self::Elastix, Self::Yate, Self::Flexisip];
 
     /// The word used on every surface.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Asterisk => "asterisk",
+            Self::Flexisip => "flexisip",
             Self::Kamailio => "kamailio",
             Self::OpenSips => "opensips",
             Self::Elastix => "elastix",

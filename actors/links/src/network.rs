@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use ifbus_adapters::Fingerprint;
-use ifbus_adapters::adapter::{
-    Endpoint, HttpReply, HttpRequest, LinkError, LinkId, Listening, RequestId,
-};
+use ifbus_adapters::adapter::{Endpoint, HttpReply, HttpRequest, LinkError, LinkId, Listening, RequestId};
 use ifbus_adapters::sip::SipEvent;
 
 pub use crate::sip::SipLeg;

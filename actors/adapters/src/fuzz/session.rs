@@ -420,8 +420,8 @@ impl<'a> Chaos<'a> {
                     assert!(!bytes.is_empty());
                     self.reached.chunks += 1;
                 }
-                Output::Sip(_) | Output::Persist(..) | Output::Forget(_) => {
-                    panic!("this kind has no SIP agent")
+                Output::Listen(..) | Output::Sip(_) | Output::Persist(..) | Output::Forget(_) => {
+                    panic!("this kind has no SIP agent and no port of ours")
                 }
                 Output::Close(_) | Output::Warning(_) | Output::Unknown(_) => {}
             }

@@ -236,7 +236,9 @@ impl Rig {
             Output::Down(down) => self.down.push(down),
             Output::Warning(warning) => self.warnings.push(warning),
             Output::Unknown(frames) => self.unknown += frames,
-            Output::Sip(_) | Output::Persist(..) | Output::Forget(_) => panic!("this kind has no SIP agent"),
+            Output::Listen(..) | Output::Sip(_) | Output::Persist(..) | Output::Forget(_) => {
+                panic!("this kind has no SIP agent")
+            }
             Output::Chunk(ticket, bytes) => {
                 assert!(!self.answers.contains_key(&ticket.0), "a chunk after the answer");
                 assert!(!bytes.is_empty(), "a chunk of nothing");

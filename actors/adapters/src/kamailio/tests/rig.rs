@@ -229,7 +229,9 @@ impl Rig {
             Output::Down(down) => self.down.push(down),
             Output::Warning(warning) => self.warnings.push(warning),
             Output::Unknown(frames) => self.unknown += frames,
-            Output::Send(..) | Output::Chunk(..) => panic!("nothing is sent but requests: {output:?}"),
+            Output::Listen(..) | Output::Send(..) | Output::Chunk(..) => {
+                panic!("nothing is sent but requests: {output:?}")
+            }
             Output::Forget(_) => {}
         }
     }

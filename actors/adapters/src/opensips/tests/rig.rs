@@ -281,7 +281,7 @@ impl Rig {
                 Output::Warning(warning) => self.warnings.push(warning),
                 Output::Unknown(frames) => self.unknown += frames,
                 Output::Persist(number, _) => self.machine.handle(Input::Persisted(number, true), self.now),
-                Output::Event(_) | Output::Chunk(..) | Output::Forget(_) => {}
+                Output::Listen(..) | Output::Event(_) | Output::Chunk(..) | Output::Forget(_) => {}
             }
         }
     }

@@ -155,28 +155,12 @@ impl Connection {
         (!self.out.is_empty()).then(|| std::mem::take(&mut self.out))
     }
 
-    /// Whether no request is half here: only then it may be closed without losing one (sheet flexisip, section 9).
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.streams.is_empty() && self.block.is_none() && self.bytes.is_empty()
-    }
-
     /// Asks for a sign of life; a client that hears nothing for a minute goes away (sheet flexisip, section 9).
     pub fn ping(&mut self) {
         if self.settled && self.broken.is_none() {
             self.pings += 1;
             let mark = self.pings.to_be_bytes();
             write(&mut self.out, PING, 0, 0, &mark);
-        }
-    }
-
-    /// Says that nothing more is taken. Only while [`Connection::is_idle`].
-    pub fn go_away(&mut self) {
-        if self.broken.is_none() {
-            self.broken = Some(Broken::GoneAway);
-            let mut words = self.newest.to_be_bytes().to_vec();
-            words.extend_from_slice(&[0; 4]);
-            write(&mut self.out, GOAWAY, 0, 0, &words);
         }
     }
 

@@ -152,17 +152,6 @@ fn a_question_is_answered_and_one_of_ours_is_asked() {
     assert!(said.ends_with(&frame(6, 1, 0, b"12345678")));
     connection.ping();
     assert_eq!(connection.output().unwrap(), frame(6, 0, 0, &1u64.to_be_bytes()));
-    assert!(connection.is_idle());
-}
-
-#[test]
-fn a_farewell_names_the_last_request_and_nothing_is_taken_after_it() {
-    let mut connection = Connection::default();
-    connection.push(&[beginning(), request(1, "POST", "/a", b"")].concat()).unwrap();
-    connection.output();
-    connection.go_away();
-    assert_eq!(connection.output().unwrap(), frame(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]));
-    assert_eq!(connection.push(&request(3, "POST", "/b", b"")), Err(Broken::GoneAway));
 }
 
 #[test]
@@ -176,5 +165,4 @@ fn a_long_life_needs_no_more_room_than_a_short_one() {
         assert_eq!(connection.next().unwrap().body.len(), 3000);
         assert!(connection.output().unwrap().len() < 40);
     }
-    assert!(connection.is_idle());
 }
