@@ -7,9 +7,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ifbus_adapters::adapter::{Endpoint, HttpRequest, LinkId, RequestId};
+use ifbus_adapters::adapter::{Endpoint, HttpRequest, LinkId, Listening, RequestId};
 use ifbus_links::simulated::Simulated;
-use ifbus_links::{Link, Network, Pending, Sink, SipLeg};
+use ifbus_links::{Link, Listener, Network, Pending, Sink, SipLeg};
 use memchr::memmem;
 
 use crate::figure::Figure;
@@ -39,6 +39,10 @@ struct WatchedLink(Box<dyn Link>);
 impl Network for Watched {
     fn open(&self, link: LinkId, endpoint: Endpoint, sink: Sink) -> Box<dyn Link> {
         Box::new(WatchedLink(self.0.open(link, endpoint, sink)))
+    }
+
+    fn listen(&self, link: LinkId, listening: Listening, sink: Sink) -> Box<dyn Listener> {
+        self.0.listen(link, listening, sink)
     }
 
     fn request(&self, request: RequestId, http: HttpRequest, sink: Sink) -> Box<dyn Pending> {

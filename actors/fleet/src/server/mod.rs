@@ -31,7 +31,7 @@ use ifbus_adapters::adapter::{Adapter, Input, LinkId, Output, RequestId, Ticket,
 use ifbus_adapters::sip::Dialog;
 use ifbus_call::call::{OrderNumber, Stored};
 use ifbus_call::{Boot, CallId, Epoch, InstanceId, LegId, Load, Nanos, Order, RecordingId, Verb};
-use ifbus_links::{Network, Pending, Report};
+use ifbus_links::{Listener, Network, Pending, Report};
 use ifbus_supervision::{
     ActorName, Address, Answer, Behavior, Escalation, Exit, On, Recipient, Timer, World,
 };
@@ -142,6 +142,8 @@ pub struct Server {
     adapter: Box<dyn Adapter>,
     epoch: Epoch,
     links: BTreeMap<LinkId, (u64, Address<Connection>)>,
+    /// Its ports of ours, with those who are connected to them.
+    ports: BTreeMap<LinkId, (u64, Box<dyn Listener>)>,
     /// Its SIP side, where its kind has one.
     sip: sip::Endpoint,
     /// Tells two connections of one link apart: an adapter may open a link again in the same life.
@@ -303,6 +305,7 @@ impl Behavior for Server {
             adapter: (seed.adapter)(rand::RngExt::random(world.rng())),
             epoch: Epoch(0),
             links: BTreeMap::new(),
+            ports: BTreeMap::new(),
             sip: None,
             opened: 0,
             requests: BTreeMap::new(),
@@ -451,7 +454,11 @@ impl On<Heard> for Server {
     type Reply = ();
 
     fn on(&mut self, heard: Heard, world: &mut World<Self>) {
-        let is_open = |serial| self.links.values().any(|(open, _)| *open == serial) || self.is_of_sip(serial);
+        let is_open = |serial| {
+            self.links.values().any(|(open, _)| *open == serial)
+                || self.ports.values().any(|(open, _)| *open == serial)
+                || self.is_of_sip(serial)
+        };
         // What a closed connection still has to say is about a link that may be open again.
         if heard.connection.is_none_or(is_open) {
             self.heard(heard.report, world);
@@ -494,6 +501,9 @@ impl Server {
         match report {
             Report::Certificate(_, certificate) => self.shown_certificate(certificate, now),
             Report::Opened(link) => self.adapter.handle(Input::Opened(link), now),
+            Report::Accepted(listener, link, from) => {
+                self.adapter.handle(Input::Accepted { listener, link, from }, now);
+            }
             Report::Bytes(link, bytes) => self.adapter.handle(Input::Bytes(link, &bytes), now),
             Report::Closed(link, why) => {
                 self.close(link, world);
@@ -541,10 +551,20 @@ impl Server {
                 let connection = world.supervise::<Connection>(&name, seed, connection::policy());
                 self.links.insert(id, (serial, connection));
             }
+            Output::Listen(id, listening) => {
+                self.opened += 1;
+                let (serial, me) = (self.opened, world.me().clone());
+                let sink = move |report| me.tell(Heard { connection: Some(serial), report });
+                let port = self.shared.network.listen(id, listening, Rc::new(sink));
+                self.ports.insert(id, (serial, port));
+            }
             Output::Close(link) => self.close(link, world),
             Output::Send(link, bytes) => {
                 if let Some((_, connection)) = self.links.get(&link) {
                     connection.tell(Outgoing(bytes));
+                } else {
+                    // each port knows its own; there is one at most
+                    self.ports.values().for_each(|(_, port)| port.send(link, bytes.clone()));
                 }
             }
             Output::Http(id, http) => {
@@ -569,6 +589,8 @@ impl Server {
     fn close(&mut self, link: LinkId, world: &mut World<Self>) {
         if let Some((_, connection)) = self.links.remove(&link) {
             world.stop_child(&connection);
+        } else if self.ports.remove(&link).is_none() {
+            self.ports.values().for_each(|(_, port)| port.close(link));
         }
     }
 
