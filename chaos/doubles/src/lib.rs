@@ -7,6 +7,7 @@
 //! Start with [`phone`] for what a far end does, [`double`] for the contract of a machine, [`asterisk`] for one of them, [`kamailio`] and [`opensips`] for proxies,
 //! Start with [`phone`] for what a far end does, [`double`] for the contract of a machine, [`asterisk`] for one of them,
 //! [`yate`] for another, [`kamailio`] for a proxy,
+//! Start with [`phone`] for what a far end does, [`double`] for the contract of a machine, [`asterisk`] for one of them, [`flexisip`], [`kamailio`] and [`opensips`] for proxies,
 //! and [`socket`] for the form that listens on real ports.
 
 pub mod asterisk;
@@ -17,6 +18,7 @@ pub mod elastix;
 pub mod faults;
 pub mod freeswitch;
 pub mod gateway;
+pub mod flexisip;
 mod http;
 pub mod kamailio;
 pub mod opensips;

@@ -105,7 +105,8 @@ impl Flexisip {
     /// By its Call-ID, by the name that is made of it, or, before 2.4, by whom it rings just now.
     fn is_ours(&self, id: &str, began: &Began) -> bool {
         if let Some(call_id) = &began.sip_call_id {
-            return self.calls.agent().owner(call_id).is_some() || self.calls.agent().is_of_this_instance(call_id);
+            return self.calls.agent().owner(call_id).is_some()
+                || self.calls.agent().is_of_this_instance(call_id);
         }
         let ours = self.calls.agent().seen();
         let named = |call_id: &str| event_id(&began.from, &began.to, call_id) == id;
