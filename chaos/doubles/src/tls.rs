@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+use crate::digest::base64;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// How long a client may take for its handshake.
@@ -111,6 +112,15 @@ impl Identity {
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// Certificate and key, as an operator keeps them in two files.
+    #[must_use]
+    pub fn pem(&self) -> (String, String) {
+        let pem = |label: &str, der: &[u8]| {
+            format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", base64(der))
+        };
+        (pem("CERTIFICATE", &self.der), pem("PRIVATE KEY", &self.key))
     }
 
     fn config(&self) -> Arc<ServerConfig> {

@@ -1,0 +1,10 @@
+//! A Flexisip's machine on real sockets: against the double in both versions, and against a real server if
+//! `IFBUS_REAL_FLEXISIP` names one. Sound is real: tones are heard.
+
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod calls;
+mod pushes;
+mod rig;
+mod trouble;
