@@ -142,11 +142,32 @@ pub const VERBS: [&str; 20] = [
 fn cell(verb: &str, kind: Kind) -> Cell {
     match kind {
         Kind::Asterisk => asterisk(verb),
+        Kind::Flexisip => flexisip(verb),
         Kind::Kamailio => kamailio(verb),
         Kind::Elastix => elastix(verb),
         Kind::Yate => yate(verb),
         Kind::FreeSwitch => freeswitch(verb),
         Kind::OpenSips => opensips(verb),
+    }
+}
+
+/// Sheet flexisip, sections 0 to 5.
+fn flexisip(verb: &str) -> Cell {
+    match verb {
+        "connect" | "health" => (How::Agent, None),
+        "events" | "list" => (How::Agent, Some("calls of others by its pushes, best effort: `events`")),
+        "load" => (How::Agent, Some("calls of ours, and of others that were pushed")),
+        "originate" | "cancel" | "hold" | "resume" | "blind-transfer" | "attended-transfer" => {
+            (How::Agent, Some("the proxy trusts our address, or has an account for `sip_user`"))
+        }
+        "hangup" => (How::Agent, Some("calls of ours alone: it cannot end those of others")),
+        "dtmf" => (How::Agent, Some("phones that take INFO; tones need a media anchor")),
+        "adopt" => (How::Agent, Some("`sip_listen` stays the same")),
+        "mute" | "conference" | "conference-control" | "record" | "fetch-recording" => {
+            (How::Anchor, Some("a media anchor"))
+        }
+        "drain" => (How::Agent, Some("our side alone: it has no switch of its own")),
+        other => unreachable!("{other} is no verb"),
     }
 }
 

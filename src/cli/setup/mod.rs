@@ -58,6 +58,12 @@ const ASTERISK: [Part; 4] = [
         reload: "dialplan reload",
     },
 ];
+const FLEXISIP: [Part; 1] = [Part {
+    word: "proxy",
+    file: "flexisip.conf",
+    text: include_str!("flexisip/flexisip.conf"),
+    reload: "systemctl restart flexisip-proxy",
+}];
 const KAMAILIO: [Part; 2] = [
     Part {
         word: "modules",
@@ -156,6 +162,9 @@ const UNSEEN: &[(&str, &str, &str)] = &[
     ("socket", "listen-ip", "the default, this machine alone, works too, if ifbus runs there"),
     ("socket", "listen-port", "it is the default"),
     ("socket", "stop-on-bind-error", "matters only where another program has the port"),
+    ("proxy", "trusted-hosts", "only a call shows it, and a digest account works, too"),
+    ("proxy", "white-list", "matters only under many calls at once"),
+    ("proxy", "[module::", "sections are the server's own"),
 ];
 
 /// Prints it.
@@ -266,6 +275,9 @@ const fn comment(kind: Kind) -> &'static str {
     match kind {
         Kind::Asterisk | Kind::Elastix | Kind::Yate => ";",
         Kind::FreeSwitch | Kind::Kamailio | Kind::OpenSips => "#",
+        Kind::Asterisk => ";",
+        Kind::Flexisip => "#",
+        Kind::Kamailio => "#",
     }
 }
 
@@ -275,12 +287,16 @@ const fn auth(kind: Kind) -> &'static str {
         Kind::Asterisk | Kind::Elastix | Kind::OpenSips => " --auth user=ifbus,secret=prompt",
         Kind::FreeSwitch | Kind::Kamailio => " --auth secret=prompt",
         Kind::Yate => "",
+        Kind::Asterisk => "user=ifbus,secret=prompt",
+        Kind::Flexisip => "events_secret=prompt",
+        Kind::Kamailio => "secret=prompt",
     }
 }
 
 const fn parts(kind: Kind) -> &'static [Part] {
     match kind {
         Kind::Asterisk => &ASTERISK,
+        Kind::Flexisip => &FLEXISIP,
         Kind::Kamailio => &KAMAILIO,
         Kind::Elastix => &ELASTIX,
         Kind::Yate => &YATE,
