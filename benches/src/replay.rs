@@ -48,7 +48,7 @@ impl Kept {
             Input::Http(id, reply) => Self::Http(*id, reply.clone()),
             Input::Order(ticket, order) => Self::Order(*ticket, order.clone()),
             Input::Tick => Self::Tick,
-            Input::Restored(_) | Input::Sip(_) | Input::Persisted(..) => {
+            Input::Restored(_) | Input::Sip(_) | Input::Persisted(..) | Input::Accepted { .. } => {
                 unreachable!("no SIP agent in what is replayed")
             }
         }

@@ -190,7 +190,6 @@ fn kamailio(verb: &str) -> Cell {
         }
         "drain" => (How::Native, Some("the htable that the printed routes ask")),
         other => unreachable!("{other} is no verb"),
-        Kind::FreeSwitch => freeswitch(verb),
     }
 }
 
@@ -205,7 +204,6 @@ fn opensips(verb: &str) -> Cell {
         "drain" => (How::Native, Some("the shared variable that the printed routes ask for")),
         // the same agent, the same anchor
         other => kamailio(other),
-        other => unreachable!("{other} is no verb"),
     }
 }
 

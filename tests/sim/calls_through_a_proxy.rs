@@ -136,7 +136,7 @@ async fn open(universe: &Universe, network: &Simulated, panics: &Rc<Cell<bool>>)
         clock: Clock::new("2026-11-24T08:00:00Z".parse().expect("a time")),
         roster: Arc::clone(&roster),
         meter: Arc::new(ifbus_fleet::NoMeter),
-        check: Rc::new(move |_: &ServerSpec, instance| {
+        check: Rc::new(move |_: &ServerSpec, _: Option<&ServerSpec>, instance| {
             let panics = Rc::clone(&panics);
             Ok(Rc::new(move |seed| {
                 let (agent, panics) = (Agent::new(options(), instance, seed), Rc::clone(&panics));
@@ -161,6 +161,7 @@ fn options() -> AgentOptions {
             listen: "192.0.2.2:5070".parse().expect("an address"),
             advertise: None,
             credentials: Vec::new(),
+            anchor: None,
         },
         domain: "proxy1".to_owned(),
         headers: Vec::new(),

@@ -13,8 +13,8 @@ use crate::asterisk::{KEYS, Options};
 use crate::wire_format::ami::{Action, Decoder, Frame, Message};
 use crate::wire_format::ari::Event;
 use crate::wire_format::esl;
-use crate::wire_format::pbxapi;
 use crate::wire_format::http2::Connection;
+use crate::wire_format::pbxapi;
 use crate::wire_format::sip_options::Question;
 use crate::wire_format::{jsonrpc, netstring};
 

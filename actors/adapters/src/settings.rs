@@ -8,11 +8,10 @@ use crate::adapter::{Adapter, Secret};
 use crate::anchor::{Anchored, Media, Proxied};
 use crate::asterisk::{self, Asterisk};
 use crate::elastix::{self, Elastix};
-use crate::freeswitch::{self, FreeSwitch};
 use crate::flexisip::{self, Flexisip};
+use crate::freeswitch::{self, FreeSwitch};
 use crate::kamailio::{self, Kamailio};
 use crate::key::{self, BadOptions, Key};
-use crate::key::{BadOptions, Key};
 use crate::names::digest;
 use crate::opensips::{self, OpenSips};
 use crate::proxied::Sip;
@@ -80,20 +79,22 @@ pub fn check(
             Ok(Box::new(move |seed| Box::new(Asterisk::new(options.clone(), instance, server.clone(), seed))))
         }
         Kind::Flexisip => {
-            let options = flexisip::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let mut options = flexisip::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
+            let media = lend(Some(&mut options.sip), anchor, instance, server)?;
             let server = server.clone();
-            Ok(Box::new(move |seed| Box::new(Flexisip::new(options.clone(), instance, server.clone(), seed))))
+            let make = move |seed| Flexisip::new(options.clone(), instance, server.clone(), seed);
+            Ok(proxied(make, media))
         }
         Kind::Kamailio => {
             let mut options = kamailio::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
-            let media = lend(&mut options.sip, anchor, instance, server)?;
+            let media = lend(options.sip.as_mut(), anchor, instance, server)?;
             let server = server.clone();
             let make = move |seed| Kamailio::new(options.clone(), instance, server.clone(), seed);
             Ok(proxied(make, media))
         }
         Kind::OpenSips => {
             let mut options = opensips::Options::new(&merged(settings)).map_err(|bad| setting(&bad))?;
-            let media = lend(&mut options.sip, anchor, instance, server)?;
+            let media = lend(options.sip.as_mut(), anchor, instance, server)?;
             let server = server.clone();
             let make = move |seed| OpenSips::new(options.clone(), instance, server.clone(), seed);
             Ok(proxied(make, media))
@@ -127,15 +128,15 @@ pub fn anchor_of(settings: &Settings) -> Option<&str> {
 /// Whether servers of a kind have media that they can lend.
 const fn has_media(kind: Kind) -> bool {
     match kind {
-        Kind::Asterisk | Kind::Elastix | Kind::Yate => true,
-        Kind::Kamailio | Kind::OpenSips => false,
+        Kind::Asterisk | Kind::Elastix | Kind::FreeSwitch | Kind::Yate => true,
+        Kind::Flexisip | Kind::Kamailio | Kind::OpenSips => false,
     }
 }
 
 /// Puts the anchor's SIP side into the settings, and says how its adapter is made: under an instance of its own, so that
 /// its calls are foreign to everybody else who speaks to that server.
 fn lend(
-    sip: &mut Option<Sip>,
+    sip: Option<&mut Sip>,
     anchor: Option<Helper<'_>>,
     instance: InstanceId,
     server: &ServerName,
@@ -182,8 +183,6 @@ pub fn port_of(kind: Kind, settings: &Settings) -> u16 {
         Kind::Asterisk | Kind::Elastix if is_tls => 5039,
         Kind::Asterisk | Kind::Elastix => 5038,
         Kind::Yate => yate::options::PORT,
-        Kind::Asterisk if is_tls => 5039,
-        Kind::Asterisk => 5038,
         Kind::FreeSwitch => 8021,
     })
 }

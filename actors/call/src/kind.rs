@@ -32,7 +32,15 @@ pub struct UnknownKind(pub String);
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [Self::Asterisk, Self::FreeSwitch, Self::Kamailio, Self::OpenSips, Self::Elastix, Self::Yate, Self::Flexisip];
+    pub const ALL: [Self; 7] = [
+        Self::Asterisk,
+        Self::FreeSwitch,
+        Self::Kamailio,
+        Self::OpenSips,
+        Self::Elastix,
+        Self::Yate,
+        Self::Flexisip,
+    ];
 
     /// The word used on every surface.
     #[must_use]

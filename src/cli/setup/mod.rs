@@ -233,17 +233,16 @@ fn print(screen: &Screen, kind: Kind, chosen: &[&Part], known: &Known) -> Result
     Ok(())
 }
 
-/// How a line begins that is no part of the file.
 /// What a file of the operator lacks.
 fn diff(screen: &Screen, kind: Kind, part: &Part, known: &Known, file: &Path) -> Result<(), Failure> {
     let theirs = std::fs::read_to_string(file)
         .map_err(|error| Failure::here(format!("{}: {error}", file.display())))?;
     let ours = filled(part, known);
     let lines = match kind {
-        Kind::Asterisk => {
+        Kind::Asterisk | Kind::Elastix | Kind::Flexisip | Kind::FreeSwitch | Kind::Yate => {
             Sections::parse(&ours).missing_in(&Sections::parse(&theirs), part.word == "dialplan")
         }
-        Kind::Kamailio => diff::lines_missing_in(&ours, &theirs),
+        Kind::Kamailio | Kind::OpenSips => diff::lines_missing_in(&ours, &theirs),
     };
     if screen.json {
         let body = json!({ "object": "diff", "file": file, "part": part.word, "lines": lines, "reload": part.reload });
@@ -274,10 +273,7 @@ fn of_file(kind: Kind, file: &Path) -> Result<String, Failure> {
 const fn comment(kind: Kind) -> &'static str {
     match kind {
         Kind::Asterisk | Kind::Elastix | Kind::Yate => ";",
-        Kind::FreeSwitch | Kind::Kamailio | Kind::OpenSips => "#",
-        Kind::Asterisk => ";",
-        Kind::Flexisip => "#",
-        Kind::Kamailio => "#",
+        Kind::Flexisip | Kind::FreeSwitch | Kind::Kamailio | Kind::OpenSips => "#",
     }
 }
 
@@ -287,9 +283,7 @@ const fn auth(kind: Kind) -> &'static str {
         Kind::Asterisk | Kind::Elastix | Kind::OpenSips => " --auth user=ifbus,secret=prompt",
         Kind::FreeSwitch | Kind::Kamailio => " --auth secret=prompt",
         Kind::Yate => "",
-        Kind::Asterisk => "user=ifbus,secret=prompt",
-        Kind::Flexisip => "events_secret=prompt",
-        Kind::Kamailio => "secret=prompt",
+        Kind::Flexisip => " --auth events_secret=prompt",
     }
 }
 

@@ -12,6 +12,13 @@ use crate::site::Target;
 /// All of them; `IFBUS_TARGETS` chooses those that have the word in their name.
 pub fn targets() -> Vec<Target> {
     let wanted = std::env::var("IFBUS_TARGETS").unwrap_or_default();
-    let all = [asterisk::targets(), elastix::targets(), freeswitch::targets(), kamailio::targets(), opensips::targets(), yate::targets()];
+    let all = [
+        asterisk::targets(),
+        elastix::targets(),
+        freeswitch::targets(),
+        kamailio::targets(),
+        opensips::targets(),
+        yate::targets(),
+    ];
     all.into_iter().flatten().filter(|target| target.name.contains(&wanted)).collect()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ifbus_call::{Boot, Nanos, Seen, ServerName, Stage};
 
-use crate::digest;
+use crate::names;
 
 /// The most that are remembered; the oldest is forgotten for a new one.
 const CALLS_MAX: usize = 10_000;
@@ -83,7 +83,7 @@ impl Foreign {
     /// As legs in a list: one for each call.
     pub(super) fn seen(&self, server: &ServerName, now: Nanos) -> impl Iterator<Item = Seen> {
         self.calls.iter().filter(move |(_, call)| call.lives(now)).map(move |(id, call)| Seen {
-            leg: digest::foreign(server, &Boot(String::new()), id.as_bytes()),
+            leg: names::foreign(server, &Boot(String::new()), id.as_bytes()),
             tag: None,
             native: id.clone(),
             stage: match (call.up, call.rings) {

@@ -26,6 +26,8 @@ pub const KEYS: &[Key] = &[
     proxied::USER,
     proxied::SECRET,
     proxied::DOMAIN,
+    proxied::ANCHOR,
+    proxied::ANCHOR_LISTEN,
     key(
         "events",
         "our own address and port for its pushes, or off",

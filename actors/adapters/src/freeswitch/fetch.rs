@@ -233,6 +233,7 @@ impl FreeSwitch {
             path,
             basic: None,
             bearer: None,
+            header: None,
             body: None,
             within: FETCH_WITHIN,
             reply_max: FILE_MAX,

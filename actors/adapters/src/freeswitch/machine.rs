@@ -159,7 +159,12 @@ impl FreeSwitch {
     }
 
     pub(super) fn open_session(&mut self, slot: u8) {
-        let endpoint = Endpoint::Tcp { host: self.options.host.clone(), port: self.options.port, tls: None };
+        let endpoint = Endpoint::Tcp {
+            host: self.options.host.clone(),
+            port: self.options.port,
+            tls: None,
+            quickack: false,
+        };
         *self.session(slot) = Session { link: Link::Opening, ..Session::default() };
         self.open(slot, endpoint);
     }
@@ -368,12 +373,15 @@ impl Adapter for FreeSwitch {
             }
             Input::Order(ticket, order) => self.order(ticket, order),
             Input::Tick => self.tick(),
+            // we speak no SIP of our own here, apart from probes
+            Input::Restored(_) | Input::Sip(_) | Input::Persisted(..) => {}
             Input::Start(_)
             | Input::Opened(_)
             | Input::Bytes(..)
             | Input::Closed(..)
             | Input::HttpPart(..)
-            | Input::Http(..) => {}
+            | Input::Http(..)
+            | Input::Accepted { .. } => {}
         }
         self.settle();
     }

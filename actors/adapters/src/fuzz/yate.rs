@@ -208,7 +208,9 @@ impl<'a> Chaos<'a> {
                 Output::Http(id, _) => self.http.push(id),
                 Output::Ready(_) => self.reached.ready += 1,
                 Output::Event(_) => self.reached.events += 1,
-                Output::Sip(_) | Output::Persist(..) | Output::Forget(_) => panic!("no SIP of its own"),
+                Output::Sip(_) | Output::Persist(..) | Output::Forget(_) | Output::Listen(..) => {
+                    panic!("no SIP of its own")
+                }
                 Output::Close(_) | Output::Chunk(..) | Output::Warning(_) | Output::Unknown(_) => {}
             }
         }

@@ -352,7 +352,8 @@ impl Adapter for Yate {
             | Input::Bytes(..)
             | Input::Closed(..)
             | Input::HttpPart(..)
-            | Input::Http(..) => {}
+            | Input::Http(..)
+            | Input::Accepted { .. } => {}
         }
         self.settle();
     }

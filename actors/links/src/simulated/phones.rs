@@ -263,7 +263,10 @@ impl SipHost for FarEnds {
                     call.told = sdp;
                 }
             }
-            SipCommand::Open(_) | SipCommand::Answer { .. } | SipCommand::Forget(_) | SipCommand::Close => {}
+            SipCommand::Open(_)
+            // nobody calls us here: there is no media anchor
+            | SipCommand::Accept { .. }
+            | SipCommand::Decline { .. } | SipCommand::Answer { .. } | SipCommand::Forget(_) | SipCommand::Close => {}
         }
     }
 

@@ -11,10 +11,12 @@ fn a_call_of_others_is_listed_while_it_lasts_and_cannot_be_ended() {
     each(async |lab| {
         let rig = lab.ready().await;
         lab.foreign("1008", "1002").await;
-        let seen = rig.list_until("the call of others", |seen| seen.iter().any(|leg| leg.stage == Stage::Up)).await;
+        let seen =
+            rig.list_until("the call of others", |seen| seen.iter().any(|leg| leg.stage == Stage::Up)).await;
         assert_eq!(seen.len(), 1, "{seen:?}");
         assert!(seen[0].tag.is_none() && seen[0].party.ends_with(" to 1002"), "{seen:?}");
-        let refused = rig.outcome(Order::Drop { leg: seen[0].leg, cause: Cause::Canceled }).await.unwrap_err();
+        let refused =
+            rig.outcome(Order::Drop { leg: seen[0].leg, cause: Cause::Canceled }).await.unwrap_err();
         assert!(refused.why == Why::Refused && refused.is_certain());
         lab.phones.hang_up("1002");
         rig.list_until("nothing", <[_]>::is_empty).await;
@@ -28,7 +30,8 @@ fn a_call_of_ours_is_pushed_too_and_is_no_second_one() {
         let rig = lab.joined().await;
         // whatever is pushed of ours comes before what is pushed of others
         lab.foreign("1008", "1005").await;
-        let seen = rig.list_until("the call of others", |seen| seen.iter().any(|leg| leg.tag.is_none())).await;
+        let seen =
+            rig.list_until("the call of others", |seen| seen.iter().any(|leg| leg.tag.is_none())).await;
         assert_eq!(seen.iter().filter(|leg| leg.tag.is_none()).count(), 1, "{seen:?}");
         lab.phones.hang_up("1005");
         rig.list_until("ours alone", |seen| seen.len() == 2).await;

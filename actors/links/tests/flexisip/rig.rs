@@ -90,11 +90,24 @@ impl Lab {
         let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut settings = settings("127.0.0.1", server.sip().port(), free, events, &key);
         let api = server.api().port().to_string();
-        for (key, value) in [("domain", &*server.sip().to_string()), ("api", "127.0.0.1"), ("api_tls", "off"), ("api_port", &api)] {
+        for (key, value) in [
+            ("domain", &*server.sip().to_string()),
+            ("api", "127.0.0.1"),
+            ("api_tls", "off"),
+            ("api_port", &api),
+        ] {
             settings.set.insert(key.to_owned(), value.to_owned());
         }
         settings.auth.insert("apikey".to_owned(), Secret::new(api_key));
-        Self { sip: server.sip(), phones, double: Some(server), settings, instance: instance(), _turn: None, _files: None }
+        Self {
+            sip: server.sip(),
+            phones,
+            double: Some(server),
+            settings,
+            instance: instance(),
+            _turn: None,
+            _files: None,
+        }
     }
 
     fn real() -> Option<Self> {
@@ -116,7 +129,15 @@ impl Lab {
             settings.set.insert(setting.to_owned(), file.to_str().unwrap().to_owned());
         }
         let sip = next(0, 5060);
-        Some(Self { phones, double: None, settings, instance: instance(), sip, _turn: Some(turn), _files: Some(Files(folder)) })
+        Some(Self {
+            phones,
+            double: None,
+            settings,
+            instance: instance(),
+            sip,
+            _turn: Some(turn),
+            _files: Some(Files(folder)),
+        })
     }
 
     /// A machine that begins.
@@ -202,7 +223,8 @@ fn settings(host: &str, port: u16, listen: SocketAddr, events: SocketAddr, key: 
         host: host.to_owned(),
         port: Some(port),
         auth: [("events_secret".to_owned(), Secret::new(key))].into(),
-        set: [("sip_listen".to_owned(), listen.to_string()), ("events".to_owned(), events.to_string())].into(),
+        set: [("sip_listen".to_owned(), listen.to_string()), ("events".to_owned(), events.to_string())]
+            .into(),
     }
 }
 
@@ -249,7 +271,7 @@ impl Rig {
         static SEED: AtomicU64 = AtomicU64::new(1);
         let seed = SEED.fetch_add(1, Ordering::Relaxed) ^ (u64::from(std::process::id()) << 20);
         let server = "edge".parse().unwrap();
-        let make = check(Kind::Flexisip, &lab.settings, lab.instance, &server).expect("sound settings");
+        let make = check(Kind::Flexisip, &lab.settings, lab.instance, &server, None).expect("sound settings");
         let mut machine = make(seed);
         let (mail, inbox) = unbounded_channel();
         machine.handle(Input::Restored(store.values().cloned().collect()), Nanos::ZERO);
@@ -427,7 +449,9 @@ async fn drive(
 fn told(report: Report, machine: &mut dyn Adapter, wires: &mut Wires, now: Nanos) {
     match report {
         Report::Opened(link) => machine.handle(Input::Opened(link), now),
-        Report::Accepted(listener, link, from) => machine.handle(Input::Accepted { listener, link, from }, now),
+        Report::Accepted(listener, link, from) => {
+            machine.handle(Input::Accepted { listener, link, from }, now)
+        }
         Report::Bytes(link, bytes) => machine.handle(Input::Bytes(link, &bytes), now),
         Report::Closed(link, why) => {
             wires.links.remove(&link);

@@ -4,7 +4,6 @@ use ifbus_adapters::adapter::DownReason;
 use ifbus_call::order::{Done, ParkReason};
 use ifbus_call::{Interface, Order, Stage};
 use ifbus_doubles::flexisip::Profile;
-use ifbus_doubles::phone::Phones;
 
 use crate::rig::{A, B, Lab, each, run};
 
@@ -46,7 +45,10 @@ fn a_restart_of_the_server_cuts_no_call_and_its_pushes_come_back() {
         rig.until("readiness", |seen| seen.ready.len() == 2).await;
         assert_eq!(rig.out.borrow().ready[1].seen.len(), 2);
         lab.foreign("1008", "1005").await;
-        rig.list_until("the call of others", |seen| seen.iter().any(|leg| leg.tag.is_none() && leg.stage == Stage::Up)).await;
+        rig.list_until("the call of others", |seen| {
+            seen.iter().any(|leg| leg.tag.is_none() && leg.stage == Stage::Up)
+        })
+        .await;
         lab.hears("1001", &["1002"]).await;
         rig.drop_leg(A).await;
         rig.drop_leg(B).await;
@@ -62,7 +64,9 @@ fn a_server_whose_sip_is_dead_is_not_ready() {
         let rig = lab.begin();
         rig.until("the end", |seen| !seen.down.is_empty()).await;
         let seen = rig.out.borrow();
-        assert!(matches!(seen.down[0].reason, DownReason::Silent(_)) && seen.down[0].interface == Interface::Sip);
+        assert!(
+            matches!(seen.down[0].reason, DownReason::Silent(_)) && seen.down[0].interface == Interface::Sip
+        );
     });
 }
 

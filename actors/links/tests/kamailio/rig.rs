@@ -252,7 +252,7 @@ impl Rig {
         static SEED: AtomicU64 = AtomicU64::new(1);
         let seed = SEED.fetch_add(1, Ordering::Relaxed) ^ (u64::from(std::process::id()) << 20);
         let server = "edge".parse().unwrap();
-        let make = check(Kind::Kamailio, &lab.settings, lab.instance, &server).expect("sound settings");
+        let make = check(Kind::Kamailio, &lab.settings, lab.instance, &server, None).expect("sound settings");
         let mut machine = make(seed);
         let (mail, inbox) = unbounded_channel();
         machine.handle(Input::Restored(store.values().cloned().collect()), Nanos::ZERO);
@@ -434,6 +434,7 @@ fn told(report: Report, machine: &mut dyn Adapter, wires: &mut Wires, now: Nanos
             wires.links.remove(&link);
             machine.handle(Input::Closed(link, why), now);
         }
+        Report::Accepted(..) => panic!("it listens to nobody"),
         Report::Http(id, result) => {
             wires.requests.remove(&id);
             machine.handle(Input::Http(id, result), now);

@@ -26,6 +26,7 @@ fn options() -> AgentOptions {
             listen: "192.0.2.2:5070".parse().unwrap(),
             advertise: None,
             credentials: Vec::new(),
+            anchor: None,
         },
         domain: "proxy1".to_owned(),
         headers: Vec::new(),

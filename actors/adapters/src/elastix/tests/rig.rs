@@ -328,7 +328,7 @@ impl Rig {
             Output::Down(down) => self.down.push(down),
             Output::Warning(warning) => self.warnings.push(warning),
             Output::Chunk(_, bytes) => self.chunks.extend(bytes),
-            Output::Sip(_) | Output::Persist(..) | Output::Forget(_) => {
+            Output::Sip(_) | Output::Persist(..) | Output::Forget(_) | Output::Listen(..) => {
                 panic!("no SIP of its own: {output:?}")
             }
         }

@@ -221,6 +221,9 @@ impl Rig {
             Output::Down(down) => self.down.push(down),
             Output::Warning(warning) => panic!("nothing warns here: {warning:?}"),
             Output::Unknown(frames) => self.unknown += frames,
+            Output::Sip(_) | Output::Persist(..) | Output::Forget(_) | Output::Listen(..) => {
+                panic!("no SIP of its own")
+            }
             Output::Chunk(ticket, bytes) => {
                 assert!(!self.answers.contains_key(&ticket.0), "a chunk after the answer");
                 self.chunks.entry(ticket.0).or_default().extend(bytes);

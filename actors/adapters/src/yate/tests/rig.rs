@@ -202,7 +202,9 @@ impl Rig {
                 Output::Down(down) => self.down.push(down),
                 Output::Warning(warning) => self.warnings.push(warning),
                 Output::Unknown(frames) => self.unknown += frames,
-                Output::Sip(_) | Output::Persist(..) | Output::Forget(_) => panic!("no SIP of its own"),
+                Output::Sip(_) | Output::Persist(..) | Output::Forget(_) | Output::Listen(..) => {
+                    panic!("no SIP of its own")
+                }
             }
         }
     }
