@@ -119,13 +119,17 @@ fn auto(_: &Target) -> Result<(), Skipped> {
         for stream in silent.incoming().take(4) {
             let mut stream = stream.expect("a connection");
             // Whoever asks may have had enough.
-            let _ = std::io::Write::write_all(&mut stream, b"Content-Type: auth/request\n\n");
+            let _ =
+                std::io::Write::write_all(&mut stream, b"YATE 6.4.1-1 r (http://YATE.null.ro) ready.\r\n");
         }
     });
-    let ran = rig.ifbus(&format!("add sip fs1 auto --host 127.77.51.9 --port {port}")).ends(1);
-    assert!(ran.err.contains("is freeswitch") && ran.err.contains("it can drive: asterisk"), "{ran:#?}");
+    let ran = rig.ifbus(&format!("add sip y1 auto --host 127.77.51.9 --port {port}")).ends(1);
+    assert!(
+        ran.err.contains("is yate") && ran.err.contains("it can drive: asterisk, freeswitch"),
+        "{ran:#?}"
+    );
     let found = rig.ifbus(&format!("detect 127.77.51.9 --port {port}")).ends(0);
-    assert!(found.out.contains("freeswitch event socket"), "{found:#?}");
+    assert!(found.out.contains("yate remote manager"), "{found:#?}");
     other.join().expect("it was asked four times");
     assert_eq!(
         rig.api().get("/v1/servers").json()["data"].as_array().map(Vec::len),

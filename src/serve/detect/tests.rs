@@ -49,7 +49,7 @@ fn the_kind_with_most_signs_wins_and_the_others_are_counted() {
     assert_eq!((found.kind.as_deref(), found.agree, found.differ), (Some("asterisk"), 2, 1));
     assert!(found.can_drive);
     let other = conclude("h".to_owned(), vec![of("Content-Type: auth/request")], Vec::new(), Duration::ZERO);
-    assert_eq!((other.kind.as_deref(), other.can_drive), (Some("freeswitch"), false));
+    assert_eq!((other.kind.as_deref(), other.can_drive), (Some("freeswitch"), true));
     assert_eq!(conclude("h".to_owned(), Vec::new(), Vec::new(), Duration::ZERO).kind, None);
 }
 
