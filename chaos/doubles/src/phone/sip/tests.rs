@@ -138,7 +138,7 @@ fn a_canceled_invitation_ends_with_487() {
     lab.pass(600);
     assert_eq!(lab.said(), ["487"], "repeated until its ACK");
     lab.send(&within("ACK", "1 ACK", "<sip:1001@127.0.0.2:5060>;tag=x"));
-    lab.pass(60);
+    lab.pass(60_000);
     assert_eq!(lab.said(), Vec::<String>::new());
     assert!(lab.phones.deadline().is_none(), "nothing is left of it");
 }
