@@ -39,6 +39,11 @@ pub trait Site {
         ("1009", "+4930123456")
     }
 
+    /// What the server's words for a leg have in them if it is of this phone.
+    fn foreign_name(&self, phone: &str) -> String {
+        format!("/{phone}-")
+    }
+
     /// Why recordings cannot be fetched in this way of speaking to it: a word that the refusal must have in it; absent
     /// where they can.
     fn keeps_recordings(&self) -> Option<&'static str> {

@@ -18,7 +18,8 @@ use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
 use ifbus_fleet::roster::Roster;
 use ifbus_fleet::store::{Store, WriterThread};
 use ifbus_fleet::view::{
-    CallView, ConferenceView, Origin, RecordingStatus, RecordingView, ServerState, Status, TestReport,
+    CallView, ConferenceView, ForeignView, Origin, RecordingStatus, RecordingView, ServerState, Status,
+    TestReport,
 };
 use ifbus_fleet::{Board, EventView, Fleet, Journal, PlaceCall, Problem, Read, ServerSpec};
 use ifbus_links::Sockets;
@@ -274,7 +275,7 @@ impl Stage {
 
     /// The server's own names of the legs that are not ours.
     pub fn foreign_legs(&self) -> Vec<String> {
-        self.fleet().board.foreign().into_iter().map(|leg| leg.native).collect()
+        self.fleet().board.foreign().into_iter().map(|leg| format!("{} {}", leg.native, leg.party)).collect()
     }
 
     pub fn conference(&self, id: &str) -> ConferenceView {
@@ -320,10 +321,10 @@ impl Stage {
 
     /// Our id of the foreign leg of this phone: by the name the server gives it, or by who talks there.
     pub fn foreign_id(&self, phone: &str) -> Option<LegId> {
-        let legs = self.fleet().board.foreign();
-        let part = format!("/{phone}-");
-        let named = legs.iter().find(|leg| leg.native.contains(&part));
-        let leg = named.or_else(|| legs.iter().find(|leg| leg.party.split(' ').any(|word| word == phone)));
+        let (legs, part) = (self.fleet().board.foreign(), self.site.foreign_name(phone));
+        let named = |leg: &&ForeignView| leg.native.contains(&part) || leg.party.contains(&part);
+        let talks = |leg: &&ForeignView| leg.party.split(' ').any(|word| word == phone);
+        let leg = legs.iter().find(named).or_else(|| legs.iter().find(talks));
         leg.map(|leg| leg.id.parse().expect("a leg id"))
     }
 

@@ -38,7 +38,11 @@ fn a_cell_that_is_said_to_work_was_seen_to_work() {
                     names.split(" and ").any(|name| name == verb.verb)
                 })
             });
-            assert!(seen || cell.how == How::NotYet, "{} on {kind} was run on no real server", verb.verb);
+            assert!(
+                seen || matches!(cell.how, How::NotYet | How::Anchor),
+                "{} on {kind} was run on no real server",
+                verb.verb
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Kamailio: the double in both versions, and a real one.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,10 +8,10 @@ use std::time::Duration;
 
 use ifbus_adapters::{Settings, adapter::Secret};
 use ifbus_call::{InstanceId, Kind};
-use ifbus_doubles::double::Reachable;
+use ifbus_doubles::double::Reachable as _;
 use ifbus_doubles::kamailio::{Bind, KamailioServer, Options, Profile};
-use ifbus_doubles::phone::Phones;
 use ifbus_doubles::phone::shell::{SipServer, attack};
+use ifbus_doubles::phone::{Phones, Plan, Tone};
 
 use crate::site::{Site, Target, real};
 
@@ -25,14 +26,6 @@ const LACKS: &[(&str, &str)] = &[
     ("fetch-recording", "needs a media anchor"),
     ("dtmf from a phone", "tones flow between the phones; needs a media anchor"),
     ("moved by a phone", "a phone's own REFER is not followed"),
-    (
-        "list: foreign",
-        "one phone double cannot be both ends of a Call-ID; seen in ifbus-links, tests/kamailio",
-    ),
-    (
-        "hangup of a foreign",
-        "one phone double cannot be both ends of a Call-ID; seen in ifbus-links, tests/kamailio",
-    ),
     ("address without a template", "every form of address has a target"),
 ];
 
@@ -61,15 +54,17 @@ pub fn targets() -> Vec<Target> {
 /// A double, with phones on real sockets.
 struct Simulated {
     server: KamailioServer,
-    phones: Arc<SipServer>,
+    phones: Arc<Both>,
     listen: SocketAddr,
 }
 
 impl Simulated {
     fn start(profile: Profile) -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(1);
-        let at = SocketAddr::from(([127, 0, 81, NEXT.fetch_add(1, Ordering::Relaxed)], 5060));
-        let phones = Arc::new(SipServer::start(&[at]).expect("loopback has ports"));
+        let last = NEXT.fetch_add(1, Ordering::Relaxed);
+        let at = SocketAddr::from(([127, 0, 81, last], 5060));
+        let callers = SocketAddr::from(([127, 0, 82, last], 5060));
+        let phones = Arc::new(Both::start(at, callers).expect("loopback has ports"));
         let mut options = Options::new(profile).with_phones(at, at);
         let listen = listen();
         options.trusted.push(listen);
@@ -109,7 +104,11 @@ impl Site for Simulated {
     }
 
     fn foreign_call(&self, from: &str, to: &str) {
-        self.phones.call(from, to, self.server.sip());
+        self.phones.callers.call(from, to, self.server.sip());
+    }
+
+    fn foreign_name(&self, phone: &str) -> String {
+        phone.to_owned()
     }
 
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
@@ -120,7 +119,7 @@ impl Site for Simulated {
 /// A real server: its phones are expected at the next address, the trunk's peer at the one after.
 struct Real {
     ip: Ipv4Addr,
-    phones: Arc<SipServer>,
+    phones: Arc<Both>,
     listen: SocketAddr,
     _turn: MutexGuard<'static, ()>,
 }
@@ -129,7 +128,9 @@ impl Real {
     fn open(ip: Ipv4Addr) -> Result<Self, String> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let at = sip_of(ip, 1);
-        let phones = SipServer::start(&[at]).map_err(|error| format!("no phones at {at}: {error}"))?;
+        // those who call by themselves are at the trunk's address, on another port than the hostile
+        let callers = SocketAddr::from((Ipv4Addr::from(u32::from(ip) + 2), 5070));
+        let phones = Both::start(at, callers).map_err(|error| format!("no phones at {at}: {error}"))?;
         Ok(Self { ip, phones: Arc::new(phones), listen: listen(), _turn: turn })
     }
 
@@ -181,11 +182,85 @@ impl Site for Real {
     }
 
     fn foreign_call(&self, from: &str, to: &str) {
-        self.phones.call(from, to, sip_of(self.ip, 0));
+        self.phones.callers.call(from, to, sip_of(self.ip, 0));
+    }
+
+    fn foreign_name(&self, phone: &str) -> String {
+        phone.to_owned()
     }
 
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         LACKS
+    }
+}
+
+/// Phones that are called, and phones that call: a proxy keeps the Call-ID, and nobody can be both its ends.
+struct Both {
+    called: SipServer,
+    callers: SipServer,
+}
+
+impl Both {
+    fn start(called: SocketAddr, callers: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self { called: SipServer::start(&[called])?, callers: SipServer::start(&[callers])? })
+    }
+
+    fn each(&self) -> [&SipServer; 2] {
+        [&self.called, &self.callers]
+    }
+}
+
+impl Phones for Both {
+    fn plan(&self, number: &str, plan: Plan) {
+        self.called.plan(number, plan);
+    }
+
+    fn heard(&self, number: &str) -> BTreeSet<Tone> {
+        self.each().into_iter().flat_map(|phones| phones.heard(number)).collect()
+    }
+
+    fn rings(&self, number: &str) -> u32 {
+        self.called.rings(number)
+    }
+
+    fn digits(&self, number: &str) -> String {
+        self.called.digits(number)
+    }
+
+    fn live(&self, number: &str) -> usize {
+        self.each().into_iter().map(|phones| phones.live(number)).sum()
+    }
+
+    fn caller_seen(&self, number: &str) -> Option<String> {
+        self.called.caller_seen(number)
+    }
+
+    fn hang_up(&self, number: &str) {
+        self.each().into_iter().for_each(|phones| phones.hang_up(number));
+    }
+
+    fn press(&self, number: &str, digits: &str) {
+        self.called.press(number, digits);
+    }
+
+    fn hold(&self, number: &str) {
+        self.called.hold(number);
+    }
+
+    fn resume(&self, number: &str) {
+        self.called.resume(number);
+    }
+
+    fn transfer(&self, number: &str, to: &str) {
+        self.called.transfer(number, to);
+    }
+
+    fn transfer_attended(&self, number: &str) {
+        self.called.transfer_attended(number);
+    }
+
+    fn transferred(&self, number: &str) -> Option<u16> {
+        self.called.transferred(number)
     }
 }
 
