@@ -427,7 +427,12 @@ async fn open(kernel: &Kernel, set: Set) -> (Fleet, WriterThread) {
         board.show_recording(recording);
     }
     let draining = found.drains.get(&spec.name).copied();
-    let enrolled = Enrolled::found(spec.clone(), found.stored, draining);
+    let enrolled = Enrolled::found_with(
+        spec.clone(),
+        found.stored,
+        draining,
+        found.dialogs.get(&spec.name).cloned().unwrap_or_default(),
+    );
     let servers = BTreeMap::from([(spec.name, enrolled)]);
     let rooms: BTreeMap<_, _> = found.conferences.into_iter().map(|room| (room.id.clone(), room)).collect();
     let seed = OfficeSeed {

@@ -185,10 +185,8 @@ impl Kamailio {
             return;
         }
         pending.extend_from_slice(bytes);
-        for reply in self.http(&mut pending, self.now) {
-            if let Some(reply) = reply {
-                self.wire.reply(link, reply, self.now);
-            }
+        for reply in self.http(&mut pending, self.now).into_iter().flatten() {
+            self.wire.reply(link, reply, self.now);
         }
         self.pending.insert(link, pending);
     }

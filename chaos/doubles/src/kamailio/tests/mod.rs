@@ -100,7 +100,7 @@ impl Rig {
             }
             _ => None,
         });
-        let invite = invites.filter(|text| text.starts_with("INVITE ")).last().expect("it was called");
+        let invite = invites.filter(|text| text.starts_with("INVITE ")).next_back().expect("it was called");
         let copied = |line: &&str| {
             ["Via:", "From:", "Call-ID:", "CSeq:", "Record-Route:"].iter().any(|name| line.starts_with(name))
         };
