@@ -57,7 +57,7 @@ pub(crate) async fn listen(id: LinkId, at: SocketAddr, from: &str, sink: &Sink) 
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
         match socket.recv_from(&mut buffer).await {
-            Ok((count, peer)) if heard.contains(&peer.ip()) => {
+            Ok((count, peer)) if is_heard(at.ip(), &heard, peer.ip()) => {
                 sink(Report::Bytes(id, buffer[..count].to_vec()));
             }
             Ok((_, peer)) => tracing::debug!(%peer, "a datagram of a stranger was dropped"),
@@ -66,9 +66,33 @@ pub(crate) async fn listen(id: LinkId, at: SocketAddr, from: &str, sink: &Sink) 
     }
 }
 
+/// On loopback whoever sends is on this machine, and the system chooses which of its addresses he has.
+fn is_heard(at: IpAddr, heard: &[IpAddr], peer: IpAddr) -> bool {
+    heard.contains(&peer) || (at.is_loopback() && peer.is_loopback() && heard.iter().all(IpAddr::is_loopback))
+}
+
 async fn bind(at: SocketAddr, from: &str) -> Result<(UdpSocket, Vec<IpAddr>), LinkError> {
     let addresses = lookup_host((from, 0)).await.map_err(|error| link_error(&error))?;
     let heard = addresses.map(|address| address.ip()).collect();
     let socket = UdpSocket::bind(at).await.map_err(|error| link_error(&error))?;
     Ok((socket, heard))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_heard;
+
+    #[test]
+    fn only_the_host_is_heard_and_on_loopback_this_machine() {
+        let ip = |text: &str| text.parse().expect("an address");
+        for (at, host, peer, heard) in [
+            ("192.0.2.5", "192.0.2.20", "192.0.2.20", true),
+            ("192.0.2.5", "192.0.2.20", "192.0.2.21", false),
+            ("192.0.2.5", "192.0.2.20", "127.0.0.1", false),
+            ("127.0.0.4", "127.0.0.1", "127.0.0.4", true),
+            ("127.0.0.4", "192.0.2.20", "127.0.0.1", false),
+        ] {
+            assert_eq!(is_heard(ip(at), &[ip(host)], ip(peer)), heard, "{at} {host} {peer}");
+        }
+    }
 }

@@ -34,8 +34,9 @@ impl AgentOptions {
 
     fn uri(&self, user: &str) -> String {
         let host = &self.domain;
+        // with a port behind it, it is no address of IPv6
         let host =
-            if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
+            if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.clone() };
         format!("sip:{}@{host}", user.replace('#', "%23"))
     }
 }

@@ -171,19 +171,20 @@ pub fn answers(body: &[u8]) -> Option<u64> {
     serde_json::from_slice::<Envelope<serde::de::IgnoredAny>>(body).ok()?.id
 }
 
-/// Something that nobody asked for: what it is called, and what it says.
+/// Something that nobody asked for: what it is called, and what it says. One without parameters has no such member.
 ///
 /// # Errors
 /// No notification, or one of another form.
-pub fn notice<T: DeserializeOwned>(body: &[u8]) -> Result<(String, T), Failure> {
+pub fn notice<T: DeserializeOwned + Default>(body: &[u8]) -> Result<(String, T), Failure> {
     #[derive(Deserialize)]
     struct Notice<T> {
         method: String,
-        params: T,
+        #[serde(default = "Option::default")]
+        params: Option<T>,
     }
     let notice: Notice<T> =
         serde_json::from_slice(body).map_err(|e| Failure::NotUnderstood(cut(&e.to_string())))?;
-    Ok((cut(&notice.method), notice.params))
+    Ok((cut(&notice.method), notice.params.unwrap_or_default()))
 }
 
 fn cut(text: &str) -> String {

@@ -112,7 +112,7 @@ impl OpenSips {
         if let Some(every) = self.options.heartbeat {
             while self.beat + every <= self.now {
                 self.beat += every;
-                self.raise("E_IFBUS_HEARTBEAT", &json!({}));
+                self.raise("E_IFBUS_HEARTBEAT", &Value::Null);
             }
         }
     }
@@ -137,7 +137,12 @@ impl OpenSips {
         if self.raised().all(|known| known != event) {
             return;
         }
-        let text = json!({"jsonrpc": "2.0", "method": event, "params": params}).to_string();
+        let mut told = json!({"jsonrpc": "2.0", "method": event});
+        // one without parameters has no such member
+        if !params.is_null() {
+            told["params"] = params.clone();
+        }
+        let text = told.to_string();
         let now = self.now;
         let hears = self.subscriptions.iter().filter(|one| one.event == event && !one.is_over(now));
         let to: Vec<SocketAddr> =

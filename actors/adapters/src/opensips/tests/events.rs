@@ -8,7 +8,7 @@ use crate::opensips::events::{END, HEARTBEAT, STATE};
 use crate::opensips::machine::EVENTS;
 
 const HERE: &[(&str, &str)] = &[("events", "127.0.0.1:8449")];
-const BEAT: &str = r#"{"jsonrpc":"2.0","method":"E_IFBUS_HEARTBEAT","params":{}}"#;
+const BEAT: &str = r#"{"jsonrpc":"2.0","method":"E_IFBUS_HEARTBEAT"}"#;
 
 /// Time goes on, with a heartbeat every five seconds.
 fn alive(rig: &mut Rig, seconds: u64) {

@@ -73,7 +73,7 @@ fn verdicts(findings: &[Finding], area: &str) -> Vec<Verdict> {
 #[test]
 fn an_inspection_finds_everything_where_everything_is() {
     let mut rig = Rig::ready(&[("events", "127.0.0.1:8449")]);
-    rig.event(r#"{"jsonrpc":"2.0","method":"E_IFBUS_HEARTBEAT","params":{}}"#);
+    rig.event(r#"{"jsonrpc":"2.0","method":"E_IFBUS_HEARTBEAT"}"#);
     let findings = inspect(&mut rig);
     for area in ["version", "modules", "events", "management", "drain", "dialogs"] {
         assert_eq!(verdicts(&findings, area), [Verdict::Ok], "{area}: {findings:?}");

@@ -99,6 +99,9 @@ fn a_notification_is_told_from_an_answer() {
     let (name, params) = notice::<Value>(event).expect("a notification");
     assert_eq!((name.as_str(), &params["callid"]), ("E_DLG_STATE_CHANGED", &Value::from("a@b")));
     assert_eq!(answers(event), None);
+    // as the server was seen to say it
+    let bare = notice::<Value>(br#"{"jsonrpc":"2.0","method":"E_IFBUS_HEARTBEAT"}"#).expect("a notification");
+    assert_eq!(bare, ("E_IFBUS_HEARTBEAT".to_owned(), Value::Null));
     let answer = br#"{"jsonrpc":"2.0","result":"OK","id":27}"#;
     assert!(notice::<Value>(answer).is_err());
     assert_eq!(answers(answer), Some(27));
