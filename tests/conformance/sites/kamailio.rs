@@ -19,7 +19,7 @@ use crate::site::{Site, Target, real};
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Cells that this kind cannot pass, by the beginnings of their names, and why.
-const LACKS: &[(&str, &str)] = &[
+pub(super) const LACKS: &[(&str, &str)] = &[
     ("mute", "needs a media anchor"),
     ("conference", "needs a media anchor"),
     ("record", "needs a media anchor"),
@@ -195,13 +195,13 @@ impl Site for Real {
 }
 
 /// Phones that are called, and phones that call: a proxy keeps the Call-ID, and nobody can be both its ends.
-struct Both {
+pub(super) struct Both {
     called: SipServer,
-    callers: SipServer,
+    pub(super) callers: SipServer,
 }
 
 impl Both {
-    fn start(called: SocketAddr, callers: SocketAddr) -> std::io::Result<Self> {
+    pub(super) fn start(called: SocketAddr, callers: SocketAddr) -> std::io::Result<Self> {
         Ok(Self { called: SipServer::start(&[called])?, callers: SipServer::start(&[callers])? })
     }
 

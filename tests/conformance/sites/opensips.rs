@@ -11,8 +11,9 @@ use ifbus_adapters::Settings;
 use ifbus_call::{InstanceId, Kind};
 use ifbus_doubles::opensips::{Bind, OpenSipsServer, Options, Profile};
 use ifbus_doubles::phone::Phones;
-use ifbus_doubles::phone::shell::{SipServer, attack};
+use ifbus_doubles::phone::shell::attack;
 
+use super::kamailio::{Both, LACKS};
 use crate::site::{Site, Target, real};
 
 /// A guard against hanging.
@@ -23,16 +24,6 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Phones of the doubles, each set at an address of its own.
 static PHONES: AtomicU8 = AtomicU8::new(20);
-
-/// What nobody can show without a server with media.
-const LACKS: &[(&str, &str)] = &[
-    ("mute", "needs a media anchor"),
-    ("conference", "needs a media anchor"),
-    ("record", "needs a media anchor"),
-    ("fetch-recording", "needs a media anchor"),
-    ("moved by a phone", "a phone's own transfer passes the proxy by"),
-    ("dtmf from a phone", "its tones pass the proxy by"),
-];
 
 /// Every target of this kind.
 pub fn targets() -> Vec<Target> {
@@ -64,7 +55,7 @@ pub fn targets() -> Vec<Target> {
 
 /// A server, its phones, and where we are.
 struct Place {
-    phones: Arc<SipServer>,
+    phones: Arc<Both>,
     double: Option<OpenSipsServer>,
     http: SocketAddr,
     mi: SocketAddr,
@@ -78,8 +69,9 @@ struct Place {
 
 impl Place {
     fn simulated(profile: Profile, by_udp: bool) -> Result<Self, String> {
-        let at = SocketAddr::from(([127, 0, 84, PHONES.fetch_add(1, Ordering::Relaxed)], 5060));
-        let phones = SipServer::start(&[at]).map_err(|error| format!("no phones at {at}: {error}"))?;
+        let last = PHONES.fetch_add(2, Ordering::Relaxed);
+        let [at, callers] = [last, last + 1].map(|last| SocketAddr::from(([127, 0, 84, last], 5060)));
+        let phones = Both::start(at, callers).map_err(|error| format!("no phones at {at}: {error}"))?;
         let options = Options::new(profile).with_phones(at, at);
         let double = OpenSipsServer::start(Bind::default(), options).expect("loopback has ports");
         let listen = free();
@@ -102,7 +94,8 @@ impl Place {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let next = |offset: u32, port: u16| SocketAddr::from((Ipv4Addr::from(u32::from(ip) + offset), port));
         let at = next(1, 5060);
-        let phones = SipServer::start(&[at]).map_err(|error| format!("no phones at {at}: {error}"))?;
+        // those who call by themselves are at the trunk's address, on another port than the hostile
+        let phones = Both::start(at, next(2, 5070)).map_err(|error| format!("no phones at {at}: {error}"))?;
         Ok(Self {
             phones: Arc::new(phones),
             double: None,
@@ -122,7 +115,7 @@ impl Place {
             (Some(double), _) => double.hostile_call(raw),
             (None, std::net::IpAddr::V4(ip)) => {
                 let from = SocketAddr::from((Ipv4Addr::from(u32::from(ip) + 2), 5060));
-                attack(from, self.sip, raw, "604", within).expect("the server answers the caller") < 300
+                attack(from, self.sip, raw, "1019", within).expect("the server answers the caller") < 300
             }
             (None, _) => unreachable!("the laboratory has addresses of four bytes"),
         }
@@ -185,19 +178,15 @@ impl Site for Place {
     }
 
     fn foreign_call(&self, from: &str, to: &str) {
-        self.phones.call(from, to, self.sip);
+        self.phones.callers.call(from, to, self.sip);
+    }
+
+    fn foreign_name(&self, phone: &str) -> String {
+        phone.to_owned()
     }
 
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         LACKS
-    }
-
-    fn has_music(&self) -> bool {
-        false
-    }
-
-    fn nobody(&self) -> (&'static str, &'static str) {
-        ("nobody", "nosuch")
     }
 }
 
