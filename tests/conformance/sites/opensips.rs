@@ -185,6 +185,14 @@ impl Site for Place {
         phone.to_owned()
     }
 
+    fn has_music(&self) -> bool {
+        false
+    }
+
+    fn unregistered(&self) -> &'static str {
+        "nobody"
+    }
+
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         LACKS
     }
