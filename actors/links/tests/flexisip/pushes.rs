@@ -43,7 +43,7 @@ fn a_call_of_others_that_is_refused_goes_by_itself() {
     each(async |lab| {
         let rig = lab.ready().await;
         lab.phones.plan("1003", Plan::busy());
-        lab.phones.call("1008", "1003", lab.sip);
+        lab.calls("1008", "1003");
         lab.rings("1003", 1).await;
         lab.foreign("1008", "1002").await;
         let seen = rig.list_until("one call", |seen| seen.len() == 1 && seen[0].stage == Stage::Up).await;

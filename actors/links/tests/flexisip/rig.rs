@@ -58,6 +58,8 @@ pub fn run(test: impl Future<Output = ()>) {
 /// A server and its phones.
 pub struct Lab {
     pub phones: SipServer,
+    /// Phones that call by themselves: a phone that is called keeps the Call-ID, so they are others.
+    callers: SipServer,
     pub double: Option<FlexisipServer>,
     pub settings: Settings,
     pub instance: InstanceId,
@@ -81,6 +83,7 @@ impl Lab {
         static NEXT: AtomicU8 = AtomicU8::new(20);
         let last = NEXT.fetch_add(2, Ordering::Relaxed);
         let phones = SipServer::start(&[SocketAddr::from(([127, 0, 88, last], 5060))]).unwrap();
+        let callers = SipServer::start(&[SocketAddr::from(([127, 0, 88, last + 1], 5060))]).unwrap();
         let events = free_tcp();
         let mut options = Options::new(profile).with_phones(phones.addresses()[0]);
         options.events = Some(events);
@@ -90,18 +93,16 @@ impl Lab {
         let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut settings = settings("127.0.0.1", server.sip().port(), free, events, &key);
         let api = server.api().port().to_string();
-        for (key, value) in [
-            ("domain", &*server.sip().to_string()),
-            ("api", "127.0.0.1"),
-            ("api_tls", "off"),
-            ("api_port", &api),
-        ] {
+        for (key, value) in
+            [("domain", "127.0.0.1"), ("api", "127.0.0.1"), ("api_tls", "off"), ("api_port", &api)]
+        {
             settings.set.insert(key.to_owned(), value.to_owned());
         }
         settings.auth.insert("apikey".to_owned(), Secret::new(api_key));
         Self {
             sip: server.sip(),
             phones,
+            callers,
             double: Some(server),
             settings,
             instance: instance(),
@@ -118,6 +119,7 @@ impl Lab {
         let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let next = |offset: u32, port: u16| SocketAddr::from((Ipv4Addr::from(u32::from(ip) + offset), port));
         let phones = SipServer::start(&[next(1, 5060)]).unwrap();
+        let callers = SipServer::start(&[next(2, 5060)]).unwrap();
         let mut settings = settings(address, 5060, next(9, 5070), next(4, 8443), "LABKEY123");
         settings.set.insert("domain".to_owned(), "lab.test".to_owned());
         let folder = std::env::temp_dir().join(format!("ifbus-flexisip-{}", std::process::id()));
@@ -131,6 +133,7 @@ impl Lab {
         let sip = next(0, 5060);
         Some(Self {
             phones,
+            callers,
             double: None,
             settings,
             instance: instance(),
@@ -203,10 +206,16 @@ impl Lab {
 
     /// A call between two phones that nobody of ours ordered; answered.
     pub async fn foreign(&self, from: &str, to: &str) {
-        let (before, ours) = (self.phones.live(to), self.phones.live(from));
-        self.phones.call(from, to, self.sip);
+        let (before, theirs) = (self.phones.live(to), self.callers.live(from));
+        self.calls(from, to);
         self.lives(to, before + 1).await;
-        self.lives(from, ours + 1).await;
+        let live = || self.callers.live(from);
+        wait("the caller to be answered", || live() == theirs + 1, || live().to_string()).await;
+    }
+
+    /// The same, however it ends.
+    pub fn calls(&self, from: &str, to: &str) {
+        self.callers.call(from, to, self.sip);
     }
 }
 

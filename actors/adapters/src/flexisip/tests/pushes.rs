@@ -44,6 +44,28 @@ fn the_recorded_pushes_tell_of_calls_that_ring_are_answered_and_end() {
 }
 
 #[test]
+fn the_bytes_of_a_real_2_3_3_are_read() {
+    // three calls: answered and ended, busy, answered; devices without quotes, as nobody had registered
+    const BYTES: &[u8] = include_bytes!("../transcripts/push-2.3.3.bin");
+    let mut connection = crate::wire_format::http2::Connection::default();
+    connection.push(BYTES).unwrap();
+    let requests: Vec<_> = std::iter::from_fn(|| connection.next()).collect();
+    assert_eq!(requests.len(), 10);
+    let mut rig = Rig::ready(ALL);
+    rig.connect(1);
+    let mut listed = Vec::new();
+    for request in &requests {
+        assert_eq!(request.header("x-api-key"), Some(&b"LABKEY123"[..]));
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        rig.push(1, &text(&request.method), &text(&request.path), &text(&request.body));
+        listed.push(rig.listed().first().map(|seen| seen.stage));
+    }
+    let (dialing, ringing, up) = (Some(Stage::Dialing), Some(Stage::Ringing), Some(Stage::Up));
+    assert_eq!(listed, [dialing, ringing, up, None, dialing, ringing, None, dialing, ringing, up]);
+    assert_eq!((rig.unknown, rig.warnings.len()), (0, 0));
+}
+
+#[test]
 fn each_push_is_answered_before_anything_else() {
     let mut rig = Rig::ready(ALL);
     rig.connect(1);
