@@ -274,8 +274,6 @@ const fn comment(kind: Kind) -> &'static str {
     match kind {
         Kind::Asterisk | Kind::Elastix | Kind::Yate => ";",
         Kind::Flexisip | Kind::FreeSwitch | Kind::Kamailio | Kind::OpenSips => "#",
-        Kind::Asterisk => ";",
-        Kind::Kamailio | Kind::OpenSips => "#",
     }
 }
 
@@ -286,9 +284,6 @@ const fn auth(kind: Kind) -> &'static str {
         Kind::FreeSwitch | Kind::Kamailio => " --auth secret=prompt",
         Kind::Yate => "",
         Kind::Flexisip => " --auth events_secret=prompt",
-        Kind::Asterisk => "user=ifbus,secret=prompt",
-        Kind::Kamailio => "secret=prompt",
-        Kind::OpenSips => "user=ifbus,secret=prompt",
     }
 }
 

@@ -189,8 +189,8 @@ impl Site for Place {
         false
     }
 
-    fn unregistered(&self) -> &'static str {
-        "nobody"
+    fn nobody(&self) -> (&'static str, &'static str) {
+        ("nobody", "+4930123456")
     }
 
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
