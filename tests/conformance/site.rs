@@ -50,6 +50,16 @@ pub trait Site {
         None
     }
 
+    /// Whether who is on hold hears music.
+    fn has_music(&self) -> bool {
+        true
+    }
+
+    /// A number of which no phone has registered.
+    fn unregistered(&self) -> &'static str {
+        "1009"
+    }
+
     /// Cells that this kind cannot pass, by the beginnings of their names, and why.
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         &[]
