@@ -187,7 +187,7 @@ pub(crate) enum Side {
 #[derive(Debug)]
 pub(crate) enum Handed {
     /// For the driver.
-    Output(Output),
+    Output(Box<Output>),
     /// What came of [`Calls::ask_sip`].
     Asked(Ticket, Result<Duration, String>),
 }
@@ -261,7 +261,7 @@ impl Calls {
             Output::Answer(ticket, outcome) if ticket.0 & INSPECTING != 0 => {
                 Handed::Asked(Ticket(ticket.0 & !INSPECTING), asked(outcome))
             }
-            other => Handed::Output(other),
+            other => Handed::Output(Box::new(other)),
         })
     }
 }
