@@ -205,7 +205,7 @@ fn free() -> SocketAddr {
 
 /// As somebody sees them who asks its management.
 fn natives(http: SocketAddr, instance: InstanceId) -> Vec<String> {
-    let body = r#"{"jsonrpc":"2.0","method":"dlg_list","params":{"index":0,"counter":100},"id":1}"#;
+    let body = r#"{"jsonrpc":"2.0","method":"dlg_list","params":{"index":0,"counter":5000},"id":1}"#;
     let ask = format!(
         "POST /mi HTTP/1.1\r\nHost: {http}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
