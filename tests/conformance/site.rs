@@ -14,6 +14,11 @@ pub trait Site {
     /// How ifbus reaches it.
     fn settings(&self) -> Settings;
 
+    /// The server that lends it media, if one does.
+    fn anchor(&self) -> Option<(Kind, Settings)> {
+        None
+    }
+
     /// Whether the server takes a call from outside now.
     fn lets_in(&self) -> bool;
 
@@ -48,16 +53,6 @@ pub trait Site {
     /// where they can.
     fn keeps_recordings(&self) -> Option<&'static str> {
         None
-    }
-
-    /// Whether who is on hold hears music.
-    fn has_music(&self) -> bool {
-        true
-    }
-
-    /// A number of which no phone has registered.
-    fn unregistered(&self) -> &'static str {
-        "1009"
     }
 
     /// Cells that this kind cannot pass, by the beginnings of their names, and why.

@@ -40,6 +40,8 @@ pub struct Stage {
     pub phones: Arc<dyn Phones>,
     pub site: Box<dyn Site>,
     spec: ServerSpec,
+    /// The server that lends it media.
+    anchor: Option<ServerSpec>,
     instance: InstanceId,
     /// What survives a kill: the store and the archive.
     folder: tempfile::TempDir,
@@ -72,7 +74,14 @@ impl Stage {
         let instance = InstanceId(
             INSTANCE + u64::from(STAGES.fetch_add(1, Ordering::Relaxed)) + 64 * u64::from(std::process::id()),
         );
+        let anchor = site.anchor().map(|(kind, settings)| ServerSpec {
+            name: "media1".parse().expect("a server name"),
+            kind,
+            settings,
+            ..spec.clone()
+        });
         let stage = Self {
+            anchor,
             phones: site.phones(),
             site,
             spec,
@@ -91,6 +100,7 @@ impl Stage {
     fn start(&self, state: ServerState) {
         let set = Set {
             spec: self.spec.clone(),
+            anchor: self.anchor.clone(),
             instance: self.instance,
             store: self.folder.path().join("ifbus.db"),
             archive: Arc::clone(&self.archive),
@@ -411,13 +421,14 @@ impl Drop for Stage {
 struct Set {
     seed: u64,
     spec: ServerSpec,
+    anchor: Option<ServerSpec>,
     instance: InstanceId,
     store: PathBuf,
     archive: Arc<InMemory>,
 }
 
 async fn open(kernel: &Kernel, set: Set) -> (Fleet, WriterThread) {
-    let Set { spec, instance, store, archive, .. } = set;
+    let Set { spec, anchor, instance, store, archive, .. } = set;
     let (store, writer, _, found) =
         Store::open(&store, instance, Box::new(|_| {})).expect("the store can be opened");
     let board = Arc::new(Board::default());
@@ -445,8 +456,9 @@ async fn open(kernel: &Kernel, set: Set) -> (Fleet, WriterThread) {
         clock: Clock::new(jiff::Timestamp::now()),
         roster: Arc::clone(&roster),
         meter: Arc::new(ifbus_fleet::NoMeter),
-        check: Rc::new(|spec: &ServerSpec, anchor: Option<&ServerSpec>, instance| {
-            let anchor = anchor.map(ServerSpec::as_helper);
+        // No name has to be looked up here: there is one that lends its media, or none.
+        check: Rc::new(move |spec: &ServerSpec, _: Option<&ServerSpec>, instance| {
+            let anchor = anchor.as_ref().map(ServerSpec::as_helper);
             let make = ifbus_adapters::check(spec.kind, &spec.settings, instance, &spec.name, anchor)?;
             Ok(Rc::from(make))
         }),

@@ -51,6 +51,16 @@ pub fn targets() -> Vec<Target> {
     targets
 }
 
+/// A double.
+pub(super) fn simulated(profile: Profile) -> Box<dyn Site> {
+    Box::new(Simulated::start(profile))
+}
+
+/// The one of this version that is installed.
+pub(super) fn installed(version: &str) -> Result<Box<dyn Site>, String> {
+    Ok(Box::new(Real::open(real("IFBUS_REAL_KAMAILIO", version)?)?))
+}
+
 /// A double, with phones on real sockets.
 struct Simulated {
     server: KamailioServer,

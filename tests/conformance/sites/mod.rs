@@ -1,5 +1,6 @@
 //! Every server that is tried, kind by kind.
 
+mod anchored;
 mod asterisk;
 mod elastix;
 mod freeswitch;
@@ -13,6 +14,7 @@ use crate::site::Target;
 pub fn targets() -> Vec<Target> {
     let wanted = std::env::var("IFBUS_TARGETS").unwrap_or_default();
     let all = [
+        anchored::targets(),
         asterisk::targets(),
         elastix::targets(),
         freeswitch::targets(),

@@ -53,7 +53,7 @@ impl Flexisip {
     pub(super) fn forward_calls(&mut self) {
         while let Some(handed) = self.calls.poll() {
             match handed {
-                Handed::Output(output) => self.out.push_back(output),
+                Handed::Output(output) => self.out.push_back(*output),
                 Handed::Asked(ticket, answered) => self.sip_asked(ticket, answered),
             }
         }

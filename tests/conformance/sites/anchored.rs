@@ -1,0 +1,142 @@
+//! A proxy whose calls borrow the media of an Asterisk: every cell that the proxy alone lacks.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use ifbus_adapters::{Settings, adapter::Secret};
+use ifbus_call::{InstanceId, Kind};
+use ifbus_doubles::asterisk::{Bind, Options, Profile};
+use ifbus_doubles::gateway::Studio;
+use ifbus_doubles::kamailio;
+use ifbus_doubles::phone::Phones;
+
+use crate::site::{Site, Target, real};
+
+/// What is missing even so.
+const LACKS: &[(&str, &str)] = &[
+    ("moved by a phone", "a phone's own REFER is not followed"),
+    ("dtmf from a phone", "a call that borrowed no media has none that could be listened to"),
+    ("address without a template", "every form of address has a target"),
+];
+
+/// Every target of this kind.
+pub fn targets() -> Vec<Target> {
+    let target = |name: &str, real, open| Target {
+        name: name.to_owned(),
+        kind: Kind::Kamailio,
+        real,
+        way: "json-rpc, evapi and sip, media of an asterisk",
+        open,
+    };
+    let double = || {
+        let proxy = super::kamailio::simulated(kamailio::Profile::V56);
+        Ok(Box::new(Anchored { proxy, anchor: Anchor::simulated(), listen: free() }) as Box<dyn Site>)
+    };
+    let installed = || {
+        let proxy = super::kamailio::installed("5.6")?;
+        let ip = real("IFBUS_REAL_ANCHOR", "22")?;
+        Ok(Box::new(Anchored { proxy, anchor: Anchor::Real(ip), listen: free() }) as Box<dyn Site>)
+    };
+    vec![
+        target("kamailio 5.6 double anchored", false, Box::new(double)),
+        target("kamailio 5.6 real anchored", true, Box::new(installed)),
+    ]
+}
+
+/// The proxy and the server whose media it borrows.
+struct Anchored {
+    proxy: Box<dyn Site>,
+    anchor: Anchor,
+    /// Where the anchor calls us, also after a kill.
+    listen: SocketAddr,
+}
+
+/// The server with media.
+enum Anchor {
+    Simulated(Studio),
+    Real(Ipv4Addr),
+}
+
+impl Anchor {
+    fn simulated() -> Self {
+        static NEXT: AtomicU8 = AtomicU8::new(1);
+        let ip = IpAddr::V4(Ipv4Addr::new(127, 0, 83, NEXT.fetch_add(1, Ordering::Relaxed)));
+        let studio = Studio::bind(Bind { ip, ..Bind::default() }, Options::new(Profile::V22));
+        Self::Simulated(studio.expect("loopback has ports"))
+    }
+
+    fn settings(&self) -> Settings {
+        let (ami, http, sip) = match self {
+            Self::Simulated(studio) => {
+                (studio.asterisk().ami(), studio.asterisk().http().port(), studio.sip())
+            }
+            Self::Real(ip) => (SocketAddr::from((*ip, 5038)), 8088, SocketAddr::from((*ip, 5060))),
+        };
+        let set = [
+            ("ari_port", http.to_string()),
+            ("dial_uri", "PJSIP/trunk/{uri}".to_owned()),
+            ("sip", sip.to_string()),
+        ];
+        let auth = [("user", "ifbus"), ("secret", "ifbus-secret")];
+        Settings {
+            host: ami.ip().to_string(),
+            port: Some(ami.port()),
+            auth: auth.map(|(key, value)| (key.to_owned(), Secret::new(value))).into(),
+            set: set.map(|(key, value)| (key.to_owned(), value)).into(),
+        }
+    }
+}
+
+fn free() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
+    socket.local_addr().expect("it is bound")
+}
+
+impl Site for Anchored {
+    fn phones(&self) -> Arc<dyn Phones> {
+        self.proxy.phones()
+    }
+
+    fn settings(&self) -> Settings {
+        let mut settings = self.proxy.settings();
+        settings.set.insert("anchor_listen".to_owned(), self.listen.to_string());
+        settings
+    }
+
+    fn anchor(&self) -> Option<(Kind, Settings)> {
+        Some((Kind::Asterisk, self.anchor.settings()))
+    }
+
+    fn lets_in(&self) -> bool {
+        self.proxy.lets_in()
+    }
+
+    fn hostile_call(&self, raw: &str) {
+        self.proxy.hostile_call(raw);
+    }
+
+    fn forgeries(&self, native: &str) -> Vec<String> {
+        self.proxy.forgeries(native)
+    }
+
+    fn natives(&self, instance: InstanceId) -> Vec<String> {
+        self.proxy.natives(instance)
+    }
+
+    fn foreign_call(&self, from: &str, to: &str) {
+        self.proxy.foreign_call(from, to);
+    }
+
+    fn nobody(&self) -> (&'static str, &'static str) {
+        self.proxy.nobody()
+    }
+
+    fn foreign_name(&self, phone: &str) -> String {
+        self.proxy.foreign_name(phone)
+    }
+
+    fn lacks(&self) -> &'static [(&'static str, &'static str)] {
+        LACKS
+    }
+}
