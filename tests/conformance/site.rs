@@ -39,6 +39,12 @@ pub trait Site {
         true
     }
 
+    /// Whether a leg that rings goes on ringing when we die: one of the server's own does, one of our SIP agent is
+    /// taken back.
+    fn keeps_ringing(&self) -> bool {
+        true
+    }
+
     /// A number without a phone that has registered, and one to which there is no way at all.
     fn nobody(&self) -> (&'static str, &'static str) {
         ("1009", "+4930123456")

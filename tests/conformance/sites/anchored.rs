@@ -16,7 +16,6 @@ use crate::site::{Site, Target, real};
 /// What is missing even so.
 const LACKS: &[(&str, &str)] = &[
     ("moved by a phone", "a phone's own REFER is not followed"),
-    ("dtmf from a phone", "a call that borrowed no media has none that could be listened to"),
     ("address without a template", "every form of address has a target"),
 ];
 
@@ -134,6 +133,10 @@ impl Site for Anchored {
 
     fn foreign_name(&self, phone: &str) -> String {
         self.proxy.foreign_name(phone)
+    }
+
+    fn keeps_ringing(&self) -> bool {
+        false
     }
 
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {

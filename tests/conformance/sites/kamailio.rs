@@ -121,6 +121,10 @@ impl Site for Simulated {
         phone.to_owned()
     }
 
+    fn keeps_ringing(&self) -> bool {
+        false
+    }
+
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         LACKS
     }
@@ -197,6 +201,10 @@ impl Site for Real {
 
     fn foreign_name(&self, phone: &str) -> String {
         phone.to_owned()
+    }
+
+    fn keeps_ringing(&self) -> bool {
+        false
     }
 
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {

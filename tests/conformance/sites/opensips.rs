@@ -193,6 +193,10 @@ impl Site for Place {
         ("nobody", "+4930123456")
     }
 
+    fn keeps_ringing(&self) -> bool {
+        false
+    }
+
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         LACKS
     }
