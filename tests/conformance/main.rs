@@ -24,6 +24,9 @@ use site::Target;
 use sites::targets;
 use stage::Stage;
 
+/// How many targets are tried at the same time.
+const AT_ONCE: usize = 4;
+
 /// A target, the version it told, and its cells.
 type Ran = (Target, Option<String>, Vec<(&'static str, Outcome)>);
 
@@ -45,21 +48,24 @@ fn main() {
     if let Ok(only) = std::env::var("IFBUS_ONLY") {
         targets.retain(|target| target.name.starts_with(&only));
     }
+    let waiting = Mutex::new(targets.into_iter());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     let results: Vec<Ran> = std::thread::scope(|scope| {
-        let running: Vec<_> = targets
-            .into_iter()
-            .map(|target| {
-                let wanted = wanted.clone();
-                scope.spawn(move || {
-                    let (version, outcomes) = run(&target, &wanted);
-                    (target, version, outcomes)
+        // Some cells make two hundred calls: a machine does not carry all targets at once.
+        let workers: Vec<_> = (0..AT_ONCE)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut ran = Vec::new();
+                    while let Some(target) = next() {
+                        let (version, outcomes) = run(&target, &wanted);
+                        ran.push((target, version, outcomes));
+                    }
+                    ran
                 })
             })
             .collect();
-        running
-            .into_iter()
-            .map(|thread| thread.join().expect("a target's thread catches its panics"))
-            .collect()
+        let joined = workers.into_iter();
+        joined.flat_map(|thread| thread.join().expect("a target's thread catches its panics")).collect()
     });
     let failed = report(&results);
     if wanted.is_empty() {

@@ -121,6 +121,10 @@ impl Site for Simulated {
         phone.to_owned()
     }
 
+    fn has_music(&self) -> bool {
+        false
+    }
+
     fn keeps_ringing(&self) -> bool {
         false
     }
@@ -201,6 +205,10 @@ impl Site for Real {
 
     fn foreign_name(&self, phone: &str) -> String {
         phone.to_owned()
+    }
+
+    fn has_music(&self) -> bool {
+        false
     }
 
     fn keeps_ringing(&self) -> bool {

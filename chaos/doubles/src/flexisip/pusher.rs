@@ -106,7 +106,7 @@ impl Line {
     fn listen(&mut self, wanted: Option<u32>) -> io::Result<()> {
         let until = Instant::now() + ANSWER_WITHIN;
         loop {
-            while let Some((kind, flags, stream, payload)) = self.frame()? {
+            while let Some((kind, flags, stream, payload)) = self.frame() {
                 match kind {
                     HEADERS if wanted == Some(stream) => {
                         // `:status: 200` is the eighth entry of the table that everybody knows
@@ -141,14 +141,15 @@ impl Line {
         }
     }
 
-    fn frame(&mut self) -> io::Result<Option<(u8, u8, u32, Vec<u8>)>> {
-        let Some((head, rest)) = self.bytes.split_first_chunk::<9>() else { return Ok(None) };
+    /// Kind, flags, stream and payload of the next frame, once it is whole.
+    fn frame(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
+        let (head, rest) = self.bytes.split_first_chunk::<9>()?;
         let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-        let Some(payload) = rest.get(..length) else { return Ok(None) };
+        let payload = rest.get(..length)?;
         let stream = u32::from_be_bytes([head[5] & 0x7f, head[6], head[7], head[8]]);
         let found = (head[3], head[4], stream, payload.to_vec());
         self.bytes.drain(..9 + length);
-        Ok(Some(found))
+        Some(found)
     }
 
     /// Headers; what stays the same is named by its place from the second request on.

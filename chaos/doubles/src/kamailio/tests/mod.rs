@@ -94,13 +94,13 @@ impl Rig {
 
     /// The phone answers the last INVITE that reached it.
     fn phone_says(&mut self, status: &str) {
-        let invites = self.sent().into_iter().filter_map(|output| match output {
+        let mut invites = self.sent().into_iter().filter_map(|output| match output {
             Output::Datagram(Door::Sip, to, bytes) if to == SocketAddr::from(PHONE) => {
                 String::from_utf8(bytes).ok()
             }
             _ => None,
         });
-        let invite = invites.filter(|text| text.starts_with("INVITE ")).next_back().expect("it was called");
+        let invite = invites.rfind(|text| text.starts_with("INVITE ")).expect("it was called");
         let copied = |line: &&str| {
             ["Via:", "From:", "Call-ID:", "CSeq:", "Record-Route:"].iter().any(|name| line.starts_with(name))
         };
