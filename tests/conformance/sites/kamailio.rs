@@ -29,6 +29,9 @@ pub(super) const LACKS: &[(&str, &str)] = &[
     ("address without a template", "every form of address has a target"),
 ];
 
+/// A name that has no route, so that somebody had to register it, and a number behind the trunk, where it has no phone.
+pub(super) const NOBODY: (&str, &str) = ("nobody", "+4930123456");
+
 /// Every target of this kind.
 pub fn targets() -> Vec<Target> {
     let mut targets = Vec::new();
@@ -129,6 +132,10 @@ impl Site for Simulated {
         false
     }
 
+    fn nobody(&self) -> (&'static str, &'static str) {
+        NOBODY
+    }
+
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         LACKS
     }
@@ -213,6 +220,10 @@ impl Site for Real {
 
     fn keeps_ringing(&self) -> bool {
         false
+    }
+
+    fn nobody(&self) -> (&'static str, &'static str) {
+        NOBODY
     }
 
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {

@@ -13,7 +13,7 @@ use ifbus_doubles::opensips::{Bind, OpenSipsServer, Options, Profile};
 use ifbus_doubles::phone::Phones;
 use ifbus_doubles::phone::shell::attack;
 
-use super::kamailio::{Both, LACKS};
+use super::kamailio::{Both, LACKS, NOBODY};
 use crate::site::{Site, Target, real};
 
 /// A guard against hanging.
@@ -190,7 +190,7 @@ impl Site for Place {
     }
 
     fn nobody(&self) -> (&'static str, &'static str) {
-        ("nobody", "+4930123456")
+        NOBODY
     }
 
     fn keeps_ringing(&self) -> bool {
