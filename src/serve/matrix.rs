@@ -161,10 +161,10 @@ fn flexisip(verb: &str) -> Cell {
             (How::Agent, Some("the proxy trusts our address, or has an account for `sip_user`"))
         }
         "hangup" => (How::Agent, Some("calls of ours alone: it cannot end those of others")),
-        "dtmf" => (How::Agent, Some("phones that take INFO; tones need a media anchor")),
+        "dtmf" => (How::Agent, Some("phones that take INFO; tones need `--set anchor=NAME`")),
         "adopt" => (How::Agent, Some("`sip_listen` stays the same")),
         "mute" | "conference" | "conference-control" | "record" | "fetch-recording" => {
-            (How::Anchor, Some("a media anchor"))
+            (How::Anchor, Some("a media anchor: `--set anchor=NAME`"))
         }
         "drain" => (How::Agent, Some("our side alone: it has no switch of its own")),
         other => unreachable!("{other} is no verb"),
@@ -183,10 +183,10 @@ fn kamailio(verb: &str) -> Cell {
             (How::Agent, Some("the proxy lets calls of our address, or of `sip_user`, through"))
         }
         "hangup" => (How::Agent, Some("calls of others natively, by module `dialog`")),
-        "dtmf" => (How::Agent, Some("phones that take INFO; tones need a media anchor")),
+        "dtmf" => (How::Agent, Some("phones that take INFO; tones need `--set anchor=NAME`")),
         "adopt" => (How::Agent, Some("`sip_listen` stays the same")),
         "mute" | "conference" | "conference-control" | "record" | "fetch-recording" => {
-            (How::Anchor, Some("a media anchor"))
+            (How::Anchor, Some("a media anchor: `--set anchor=NAME`"))
         }
         "drain" => (How::Native, Some("the htable that the printed routes ask")),
         other => unreachable!("{other} is no verb"),
