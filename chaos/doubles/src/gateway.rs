@@ -43,7 +43,8 @@ impl Studio {
     pub fn bind(bind: Bind, mut options: Options) -> io::Result<Self> {
         options.outside = true;
         let phones = Arc::new(SipServer::for_lines(SocketAddr::new(bind.ip, bind.sip))?);
-        let asterisk = Arc::new(AsteriskServer::start(bind, options)?);
+        // what is asked of its SIP side is answered where its calls come from
+        let asterisk = Arc::new(AsteriskServer::start(Bind { sip: 0, ..bind }, options)?);
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let (stop, stopped) = oneshot::channel();
         let joined = (Arc::clone(&asterisk), Arc::clone(&phones));

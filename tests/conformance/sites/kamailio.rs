@@ -202,7 +202,12 @@ impl Site for Real {
         }
         let text = String::from_utf8_lossy(&text).into_owned();
         let prefix = format!("ib-{instance}-");
-        let ids = text.split("\"call-id\":").skip(1).filter_map(|rest| rest.split('"').nth(1));
+        // those that are over are still listed for some seconds, in state 5
+        let live = |rest: &&str| {
+            let state = rest.split("\"state\":").nth(1).unwrap_or_default();
+            !state.trim_start().starts_with('5')
+        };
+        let ids = text.split("\"call-id\":").skip(1).filter(live).filter_map(|rest| rest.split('"').nth(1));
         ids.filter(|id| id.starts_with(&prefix)).map(str::to_owned).collect()
     }
 
