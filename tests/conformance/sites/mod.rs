@@ -3,6 +3,7 @@
 mod anchored;
 mod asterisk;
 mod elastix;
+mod flexisip;
 mod freeswitch;
 mod kamailio;
 mod opensips;
@@ -17,6 +18,7 @@ pub fn targets() -> Vec<Target> {
         anchored::targets(),
         asterisk::targets(),
         elastix::targets(),
+        flexisip::targets(),
         freeswitch::targets(),
         kamailio::targets(),
         opensips::targets(),
