@@ -42,7 +42,7 @@ const INSIDE: u64 = 1 << 62;
 pub enum Door {
     /// TCP 5038.
     Ami,
-    /// TCP 443: here without TLS, see [`crate::tls`].
+    /// TCP 443: here without TLS, see the module `tls`.
     Web,
     /// UDP 5060: OPTIONS alone.
     Sip,

@@ -1,4 +1,4 @@
-//! A simulated Flexisip: the proxy of [`crate::proxy`], its pushes over HTTP/2 to whoever is told, and the account manager
+//! A simulated Flexisip: the proxy of the module `proxy`, its pushes over HTTP/2 to whoever is told, and the account manager
 //! beside it.
 //!
 //! It imitates 2.3.3 and 2.7.0 as they were recorded, pitfalls included: the raw path of a device, no push for a callee

@@ -1,4 +1,4 @@
-//! A simulated Kamailio: the proxy of [`crate::proxy`] with JSON-RPC over HTTP and `evapi`, in one sans-IO machine.
+//! A simulated Kamailio: the proxy of the module `proxy` with JSON-RPC over HTTP and `evapi`, in one sans-IO machine.
 //!
 //! It imitates 5.6.3 and 6.1.5 as they were recorded, pitfalls included: `{}` for "sent" and for "not there", an end of a
 //! ringing call that does nothing, requests that are never answered, a method that kills the server, SIP that stands still

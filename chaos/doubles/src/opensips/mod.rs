@@ -1,4 +1,4 @@
-//! A simulated OpenSIPS: the proxy of [`crate::proxy`] with its management interface (MI) over HTTP and datagrams, and its
+//! A simulated OpenSIPS: the proxy of the module `proxy` with its management interface (MI) over HTTP and datagrams, and its
 //! events, in one sans-IO machine.
 //!
 //! It imitates 3.6.8 and 4.0.1 as they were recorded, pitfalls included: status 200 for errors, ids cut to 31 bits,
