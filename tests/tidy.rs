@@ -73,20 +73,33 @@ fn a_double_never_knows_the_adapters() {
     }
 }
 
+/// What a folder of a kind has under another name, and where it is.
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("elastix", "orders.rs", "narrow/orders.rs"),
+    ("elastix", "events.rs", "narrow/facts.rs"),
+    ("elastix", "transcripts", "../wire_format/pbxapi/tests.rs"),
+    ("flexisip", "events.rs", "pushed.rs"),
+    ("opensips", "transcripts", "tests/golden.rs"),
+];
+
 #[test]
 fn every_folder_of_a_kind_has_the_same_files() {
-    let folder = root().join("actors/adapters/src/asterisk");
-    for name in [
-        "mod.rs",
-        "options.rs",
-        "orders.rs",
-        "events.rs",
-        "machine.rs",
-        "tests.rs",
-        "LIFECYCLE.md",
-        "transcripts",
-    ] {
-        assert!(folder.join(name).exists(), "asterisk/{name} is missing");
+    for kind in ifbus_call::Kind::ALL {
+        let folder = root().join("actors/adapters/src").join(kind.as_str());
+        for name in [
+            "mod.rs",
+            "options.rs",
+            "orders.rs",
+            "events.rs",
+            "machine.rs",
+            "tests.rs",
+            "LIFECYCLE.md",
+            "transcripts",
+        ] {
+            let elsewhere = ELSEWHERE.iter().find(|(of, file, _)| (*of, *file) == (kind.as_str(), name));
+            let place = elsewhere.map_or(name, |(_, _, place)| place);
+            assert!(folder.join(place).exists(), "{kind}/{place} is missing");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `ifbus demo`: the commands of a first day, typed for you against simulated servers, then everything is gone again.
 //!
-//! Each step is the command itself, read by the grammar and run as always. The simulated fleet has telephones 1001 to
-//! 1003, which answer, and 1009, which is busy.
+//! Each step is the command itself, read by the grammar and run as always. The simulated fleet has one server of each kind,
+//! and telephones 1001 to 1008, which answer, and 1009, which is busy.
 
 use std::path::PathBuf;
 use std::process::Child;
@@ -19,23 +19,43 @@ use super::screen::{Colour, Screen};
 use super::session::{Session, unless_interrupted};
 use super::{Plan, background};
 
-/// A command, and how it is to end. `@` is the id of the latest call.
-type Step = (&'static str, Exit);
+/// What is done next.
+enum Step {
+    /// A command, and how it is to end. `@` is the id of the latest call.
+    Type(&'static str, Exit),
+    /// Nothing is typed until every call that is not over talks.
+    AllTalk,
+}
 
-/// The story.
+use Exit::{Done, Failed};
+use Step::{AllTalk, Type};
+
+/// The story: the life of one call, a call that fails, and a call on each of the other kinds, all at once.
 const STORY: &[Step] = &[
-    ("list sip", Exit::Done),
-    ("call sip from=1001 to=1002", Exit::Done),
-    ("hold sip call_id=@", Exit::Done),
-    ("resume sip call_id=@", Exit::Done),
-    ("dtmf sip call_id=@ digits=42#", Exit::Done),
-    ("transfer sip call_id=@ to=1003", Exit::Done),
-    ("calls", Exit::Done),
-    ("hangup sip call_id=@", Exit::Done),
-    ("call sip from=1001 to=1009", Exit::Failed),
-    ("show call @", Exit::Done),
-    ("list sip", Exit::Done),
+    Type("list sip", Done),
+    Type("call sip pbx1 from=1001 to=1002", Done),
+    Type("hold sip call_id=@", Done),
+    Type("resume sip call_id=@", Done),
+    Type("dtmf sip call_id=@ digits=42#", Done),
+    Type("transfer sip call_id=@ to=1003", Done),
+    Type("call sip from=1001 to=1009", Failed),
+    Type("show call @", Done),
+    Type("call sip pbx2 from=1001 to=1002 --detach", Done),
+    Type("call sip pbx3 from=1001 to=1002 --detach", Done),
+    Type("call sip pbx4 from=1001 to=1002 --detach", Done),
+    Type("call sip proxy1 from=1001 to=1002 --detach", Done),
+    Type("call sip proxy2 from=1003 to=1004 --detach", Done),
+    Type("call sip proxy3 from=1005 to=1006 --detach", Done),
+    AllTalk,
+    Type("calls", Done),
+    Type("hangup sip --all --yes", Done),
 ];
+/// How long calls may take until all talk: long beyond what phones take that answer after less than a second.
+const ALL_TALK_WITHIN: Duration = Duration::from_secs(20);
+/// How often it is looked.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The telephone that is busy.
+const BUSY: &str = "1009";
 /// How long the orchestrator of a demo may take to end.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -69,7 +89,7 @@ impl Drop for Stage {
 pub async fn run(screen: &Screen) -> Result<(), Failure> {
     let began = Instant::now();
     let (_stage, session) = screen.wait("setting up simulated servers", set_up(screen)).await?;
-    screen.note("three simulated servers, simulated telephones; nothing leaves this machine");
+    screen.note("one simulated server of each kind, simulated telephones; nothing leaves this machine");
     unless_interrupted(play(&session), || "the demo and its calls are gone".to_owned()).await?;
     if screen.json {
         return Ok(());
@@ -78,7 +98,7 @@ pub async fn run(screen: &Screen) -> Result<(), Failure> {
     screen.line("")?;
     screen.line(&format!(
         "{} commands, each ended as it should, {seconds:.1} s; everything is gone again",
-        STORY.len()
+        STORY.iter().filter(|step| matches!(step, Type(..))).count()
     ))?;
     let real = "ifbus add sip NAME asterisk --host HOST --auth user=ifbus,secret=prompt";
     screen.line(&format!("{}: {real}", screen.paint(Some(Colour::Cyan), "the real thing")))
@@ -100,24 +120,54 @@ async fn set_up(screen: &Screen) -> Result<(Stage, Session), Failure> {
 
 /// Types every command of the story.
 pub(super) async fn play(session: &Session) -> Result<(), Failure> {
-    for (words, expected) in STORY {
-        let words = fill_in(session, words).await?;
-        if !session.screen.json {
-            session.screen.line(&format!("\n$ ifbus {words}"))?;
-        }
-        let ended = match typed(&words)?.run(session).await {
-            Ok(()) => Exit::Done,
-            Err(failure) => {
-                session.screen.fail(&failure);
-                failure.exit
-            }
-        };
-        if ended != *expected {
-            let detail = format!("`ifbus {words}` ended with {}, not with {}", ended as u8, *expected as u8);
-            return Err(Failure::not_done(detail));
+    for step in STORY {
+        match step {
+            Type(words, expected) => type_it(session, words, *expected).await?,
+            AllTalk => all_talk(session).await?,
         }
     }
     Ok(())
+}
+
+async fn type_it(session: &Session, words: &str, expected: Exit) -> Result<(), Failure> {
+    let words = fill_in(session, words).await?;
+    if !session.screen.json {
+        session.screen.line(&format!("\n$ ifbus {words}"))?;
+    }
+    let ended = match typed(&words)?.run(session).await {
+        Ok(()) => Done,
+        Err(failure) => {
+            session.screen.fail(&failure);
+            failure.exit
+        }
+    };
+    if ended == expected {
+        return Ok(());
+    }
+    let detail = format!("`ifbus {words}` ended with {}, not with {}", ended as u8, expected as u8);
+    Err(Failure::not_done(detail))
+}
+
+async fn all_talk(session: &Session) -> Result<(), Failure> {
+    let until = Instant::now() + ALL_TALK_WITHIN;
+    let wait = async {
+        loop {
+            let calls: ListBody<CallView> = session.client.get("/v1/calls?limit=500").await?.parse()?;
+            // the one to the busy telephone is over, and was to be
+            let silent =
+                calls.data.iter().find(|call| call.answered_at.is_none() && call.to.as_str() != BUSY);
+            match silent {
+                None => return Ok(()),
+                Some(call) if call.status.is_terminal() || Instant::now() > until => {
+                    let on = call.server.as_ref().map_or("no server", |name| name.as_str());
+                    let (from, to) = (&call.from, &call.to);
+                    return Err(Failure::not_done(format!("{from} and {to} do not talk on {on}")));
+                }
+                Some(_) => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    };
+    session.screen.wait("waiting for the phones", wait).await
 }
 
 async fn fill_in(session: &Session, words: &str) -> Result<String, Failure> {

@@ -20,7 +20,12 @@ pub fn run(screen: &Screen, args: &MatrixArgs) -> Result<(), Failure> {
         let body = serde_json::to_string(&matrix).expect("a table can be written as JSON");
         return screen.line(&body);
     }
-    screen.lines(table(&matrix).lines(screen))?;
+    for (nth, table) in tables(&matrix, screen.width().unwrap_or(usize::MAX)).iter().enumerate() {
+        if nth > 0 {
+            screen.line("")?;
+        }
+        screen.lines(table.lines(screen))?;
+    }
     if !screen.is_terminal() {
         return Ok(());
     }
@@ -40,14 +45,24 @@ fn kind(word: &str) -> Result<Kind, Failure> {
     })
 }
 
-/// A row for each verb, a column for each kind.
-pub fn table(matrix: &MatrixBody) -> Table {
-    let heads: Vec<Column> = matrix.kinds.iter().filter_map(|kind| column(kind)).collect();
+/// What the widest verb takes, and what a kind does.
+const WIDTHS: (usize, usize) = (20, 12);
+
+/// As many tables as it takes to show every kind in this width.
+pub fn tables(matrix: &MatrixBody, width: usize) -> Vec<Table> {
+    let fit = width.saturating_sub(WIDTHS.0) / WIDTHS.1;
+    matrix.kinds.chunks(fit.max(1)).map(|kinds| table(matrix, kinds)).collect()
+}
+
+/// A row for each verb, a column for each of these kinds.
+fn table(matrix: &MatrixBody, kinds: &[String]) -> Table {
+    let heads: Vec<Column> = kinds.iter().filter_map(|kind| column(kind)).collect();
     let columns: Vec<Column> =
         [Column::text("VERB").kept()].into_iter().chain(heads).chain([Column::text("NEEDS")]).collect();
     let mut table = Table::new(&columns);
     for verb in &matrix.verbs {
-        let hows = verb.cells.values().map(|cell| {
+        let cells = || kinds.iter().filter_map(|kind| verb.cells.get(kind));
+        let hows = cells().map(|cell| {
             let colour = match cell.how {
                 matrix::How::Native => Colour::Green,
                 matrix::How::Setup | matrix::How::Agent | matrix::How::Anchor | matrix::How::NotYet => {
@@ -56,7 +71,7 @@ pub fn table(matrix: &MatrixBody) -> Table {
             };
             Cell::coloured(cell.how.as_str(), Some(colour))
         });
-        let needs: Vec<&str> = verb.cells.values().filter_map(|cell| cell.needs.as_deref()).collect();
+        let needs: Vec<&str> = cells().filter_map(|cell| cell.needs.as_deref()).collect();
         let row: Vec<Cell> =
             [Cell::from(&verb.verb)].into_iter().chain(hows).chain([Cell::from(needs.join("; "))]).collect();
         table.row(row);

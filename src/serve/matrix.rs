@@ -155,7 +155,8 @@ fn cell(verb: &str, kind: Kind) -> Cell {
 fn flexisip(verb: &str) -> Cell {
     match verb {
         "connect" | "health" => (How::Agent, None),
-        "events" | "list" => (How::Agent, Some("calls of others by its pushes, best effort: `events`")),
+        "events" => (How::Native, Some("calls of others by its pushes, best effort: `events`")),
+        "list" => (How::Agent, Some("calls of others by its pushes, best effort: `events`")),
         "load" => (How::Agent, Some("calls of ours, and of others that were pushed")),
         "originate" | "cancel" | "hold" | "resume" | "blind-transfer" | "attended-transfer" => {
             (How::Agent, Some("the proxy trusts our address, or has an account for `sip_user`"))
@@ -366,6 +367,12 @@ pub fn markdown() -> String {
         let ProvenBody { kind, server, version, way, on, cells } = run;
         writeln!(page, "- {kind} {version}, {server}, by {way}: {} cells on {on}", cells.len())
             .expect("a String takes every text");
+    }
+    for kind in Kind::ALL.map(Kind::as_str) {
+        if !matrix.proven.iter().any(|run| run.kind == kind && run.server == "real") {
+            writeln!(page, "- {kind}: no whole run on a real server is on record; `docs/servers/{kind}.md` says what was tried")
+                .expect("a String takes every text");
+        }
     }
     page
 }

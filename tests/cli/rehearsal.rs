@@ -2,8 +2,19 @@
 
 use crate::program::{Ended, Home};
 
+/// The servers of the demo.
+const KINDS: [(&str, &str); 7] = [
+    ("pbx1", "asterisk"),
+    ("pbx2", "freeswitch"),
+    ("pbx3", "elastix"),
+    ("pbx4", "yate"),
+    ("proxy1", "kamailio"),
+    ("proxy2", "opensips"),
+    ("proxy3", "flexisip"),
+];
+
 #[test]
-fn the_demo_needs_nothing_plays_every_verb_and_leaves_nothing() {
+fn the_demo_needs_nothing_talks_on_every_kind_and_leaves_nothing() {
     let home = Home::new();
     let temporary = home.folder.join("tmp");
     std::fs::create_dir(&temporary).unwrap();
@@ -14,9 +25,15 @@ fn the_demo_needs_nothing_plays_every_verb_and_leaves_nothing() {
         " on hold, ",
         " transferred to 1003, ",
         "not connected: busy",
-        "ended: completed",
+        "told 7 calls to end",
     ] {
         assert!(ended.out.contains(line), "{line}: {}", ended.out);
+    }
+    for (server, kind) in KINDS {
+        let listed = format!("{server}\t{kind}\tup\t");
+        assert!(ended.out.lines().any(|line| line.starts_with(&listed)), "{listed}: {}", ended.out);
+        let talks = |line: &str| line.contains("\tin-progress\t") && line.contains(&format!("\t{server}\t"));
+        assert!(ended.out.lines().any(talks), "a call talks on {server}: {}", ended.out);
     }
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
     assert!(!home.folder.join(".local").exists());
@@ -28,6 +45,6 @@ fn the_demo_under_json_is_one_document_a_line() {
     let ended = home.run("demo --json");
     assert_eq!(ended.code, 0, "{ended:?}");
     let documents = ended.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    assert_eq!(documents.count(), 11);
+    assert_eq!(documents.count(), 16);
     assert_eq!(ended.err, "");
 }

@@ -22,6 +22,11 @@ fn demo(_: &Target) -> Result<(), Skipped> {
     }
     assert!(ran.out.contains("everything is gone again"), "{ran:#?}");
     assert!(ran.out.contains("$ ifbus transfer sip call_id="), "commands are shown: {ran:#?}");
+    for server in ["pbx1", "pbx2", "pbx3", "pbx4", "proxy1", "proxy2", "proxy3"] {
+        let talks = format!("\t{server}\t");
+        let mut lines = ran.out.lines().filter(|line| line.contains("\tin-progress\t"));
+        assert!(lines.any(|line| line.contains(&talks)), "a call talks on {server}: {ran:#?}");
+    }
     nothing_is_left(&rig);
 
     let json = rig.ifbus("demo --json").ends(0);

@@ -177,8 +177,9 @@ fn point_16_every_table_keeps_to_the_width_and_never_cuts_what_names_a_row() {
     }];
     for width in [60, 80, 200] {
         let screen = plain(width);
+        let of_matrix = matrix::tables(&matrix, width);
         let tables = [
-            (matrix::table(&matrix).lines(&screen), "attended-transfer   native"),
+            (of_matrix.iter().flat_map(|table| table.lines(&screen)).collect(), "attended-transfer   native"),
             (calls::foreign_table(&legs).lines(&screen), "kam-edge  up"),
         ];
         for (lines, kept) in tables {

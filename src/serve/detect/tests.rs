@@ -79,7 +79,7 @@ async fn point_10_a_simulated_asterisk_is_named_and_nobody_logged_in() {
             found.signs.iter().find(|sign| sign.port == format!("{}/tcp", double.ami().port())).unwrap();
         assert_eq!(sign.kind.as_deref(), Some("asterisk"));
         assert!(sign.said.starts_with("Asterisk Call Manager/"), "{sign:?}");
-        assert_eq!(found.asked.len(), 5);
+        assert_eq!(found.asked.len(), 6);
     }
 }
 

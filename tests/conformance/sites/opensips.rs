@@ -219,7 +219,7 @@ fn natives(http: SocketAddr, instance: InstanceId) -> Vec<String> {
     stream.write_all(ask.as_bytes()).expect("its management reads");
     let mut text = String::new();
     let mut bytes = [0; 65_536];
-    while !text.trim_end().ends_with("\"id\":1}") {
+    while !is_whole(&text) {
         let count = stream.read(&mut bytes).expect("its management writes");
         assert!(count > 0, "its management says all: {text}");
         text += &String::from_utf8_lossy(&bytes[..count]);
@@ -233,4 +233,14 @@ fn natives(http: SocketAddr, instance: InstanceId) -> Vec<String> {
     let live = dialogs.iter().filter(|dialog| dialog["state"].as_u64() < Some(5));
     let ids: BTreeSet<&str> = live.filter_map(|dialog| dialog["callid"].as_str()).collect();
     ids.into_iter().filter(|id| id.starts_with(&prefix)).map(str::to_owned).collect()
+}
+
+/// Whether a reply has come to its end, as its head tells it.
+fn is_whole(text: &str) -> bool {
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    length.map_or(body.trim_end().ends_with('}'), |length| body.len() >= length)
 }

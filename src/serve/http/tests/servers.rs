@@ -75,7 +75,7 @@ async fn a_wrong_description_names_its_field() {
     for (field, value, hint) in [
         ("name", json!("a b"), "a server name is"),
         ("kind", json!("asterix"), "did you mean `asterisk`?"),
-        ("kind", json!("nortel"), "known: asterisk, kamailio"),
+        ("kind", json!("nortel"), "known: asterisk, freeswitch"),
         ("host", json!("192.0.2.9:5038"), "a field of its own"),
         ("host", json!(""), "a name or address"),
         ("port", json!(0), "between 1 and 65535"),
