@@ -269,8 +269,9 @@ fn is_a_request(bytes: &[u8]) {
         matches!(words[..], ["GET" | "PUT" | "POST" | "DELETE", path, "HTTP/1.1"] if path.starts_with("/ari/")),
         "{head}"
     );
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 12] = [
         "host",
+        "accept",
         "authorization",
         "upgrade",
         "connection",

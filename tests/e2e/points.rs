@@ -112,25 +112,23 @@ fn auto(_: &Target) -> Result<(), Skipped> {
         format!("add sip pbx2 auto --host 127.77.51.9 --port {port}"),
     ] {
         let ran = rig.ifbus(&words).ends(4);
-        assert!(ran.out.is_empty() && ran.err.contains(&format!("{port}/tcp, 8088/tcp")), "{ran:#?}");
+        assert!(
+            ran.out.is_empty() && ran.err.contains(&format!("{port}/tcp, 5039/tcp, 8088/tcp")),
+            "{ran:#?}"
+        );
         assert!(ran.err.contains("5060/udp"), "{ran:#?}");
     }
     let other = std::thread::spawn(move || {
-        for stream in silent.incoming().take(4) {
+        for stream in silent.incoming().take(2) {
             let mut stream = stream.expect("a connection");
             // Whoever asks may have had enough.
             let _ =
                 std::io::Write::write_all(&mut stream, b"YATE 6.4.1-1 r (http://YATE.null.ro) ready.\r\n");
         }
     });
-    let ran = rig.ifbus(&format!("add sip y1 auto --host 127.77.51.9 --port {port}")).ends(1);
-    assert!(
-        ran.err.contains("is yate") && ran.err.contains("it can drive: asterisk, freeswitch"),
-        "{ran:#?}"
-    );
     let found = rig.ifbus(&format!("detect 127.77.51.9 --port {port}")).ends(0);
     assert!(found.out.contains("yate remote manager"), "{found:#?}");
-    other.join().expect("it was asked four times");
+    other.join().expect("it was asked twice");
     assert_eq!(
         rig.api().get("/v1/servers").json()["data"].as_array().map(Vec::len),
         Some(1),
