@@ -157,7 +157,7 @@ impl Simulated {
         name: &str,
         kind: Kind,
         settings: Settings,
-        server: impl Phones + Send + 'static,
+        server: impl Phones + 'static,
     ) {
         furnish(&server);
         self.enter(name, kind, settings, server);
