@@ -67,7 +67,10 @@ impl Leg {
 
     /// As it was written down: requests may have been sent that were not, so the numbers leap (sheet, W8).
     pub(super) fn restored(mut dialog: Dialog) -> Self {
-        dialog.wire.local_cseq = dialog.wire.local_cseq.saturating_add(LEAP);
+        // what is not answered is taken back, under the number of its invitation (RFC 3261, 9.1)
+        if matches!(dialog.progress, Progress::Up | Progress::Ending) {
+            dialog.wire.local_cseq = dialog.wire.local_cseq.saturating_add(LEAP);
+        }
         dialog.media.version += u64::from(LEAP);
         let unsure = dialog.media.unsure;
         let mut leg = Self::new(dialog, Nanos::ZERO);
