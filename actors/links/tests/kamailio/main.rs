@@ -4,6 +4,7 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../proxied/calls.rs"]
 mod calls;
 mod management;
 mod rig;
