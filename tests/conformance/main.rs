@@ -156,6 +156,14 @@ fn report(results: &[Ran]) -> usize {
     let passed = count(|outcome| matches!(outcome, Outcome::Pass(_)));
     let failed = count(|outcome| matches!(outcome, Outcome::Fail(_)));
     let skipped = count(|outcome| matches!(outcome, Outcome::Skip(_)));
+    // Again at the end, where a reader of a long run looks first.
+    for (target, _, outcomes) in results {
+        for (name, outcome) in outcomes {
+            if matches!(outcome, Outcome::Fail(_)) {
+                println!("failed  {target:<24} {name}");
+            }
+        }
+    }
     if failed > 0 {
         for text in PANICS.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().take(10) {
             println!("panic: {text}");

@@ -277,7 +277,7 @@ impl Proxy {
         }
         transaction.told = Some(reply.clone());
         let from = transaction.from;
-        self.send(from, &reply);
+        self.give_back(from, &reply);
         self.settle(branch);
     }
 
@@ -288,7 +288,7 @@ impl Proxy {
             transaction.held = Some(reply.clone());
         } else {
             transaction.told = Some(reply.clone());
-            self.send(from, &reply);
+            self.give_back(from, &reply);
         }
         if let Some(key) = key.filter(|key| self.is_early(*key)) {
             if let Some(dialog) = self.dialogs.get_mut(&key) {
@@ -306,9 +306,9 @@ impl Proxy {
             reply.add("Session-Expires", format!("{seconds};refresher=uac"));
         }
         transaction.told = Some(reply.clone());
-        self.send(from, &reply);
+        self.give_back(from, &reply);
         if let Some(held) = held {
-            self.send(from, &held);
+            self.give_back(from, &held);
         }
         let contact = reply.get("Contact").map(uri_of).unwrap_or_default().to_owned();
         let tag = reply.parameter("To", "tag").map(str::to_owned);
@@ -334,7 +334,7 @@ impl Proxy {
             reply.set_status(500, "Service Unavailable");
         }
         transaction.told = Some(reply.clone());
-        self.send(from, &reply);
+        self.give_back(from, &reply);
         if let Some(key) = key.filter(|key| self.is_early(*key)) {
             self.end_dialog(key);
             self.failed += 1;

@@ -41,9 +41,7 @@ impl Proxy {
         bye.add("Call-ID", dialog.call_id.as_str());
         bye.add("CSeq", format!("{} BYE", cseq + 1));
         bye.add("Max-Forwards", "70");
-        let branch = self.branch();
-        bye.push("Via", format!("SIP/2.0/UDP {};branch={branch}", self.rules.address));
-        self.send(address, &bye);
+        self.ask(bye, address);
     }
 
     /// Takes an INVITE back that was not answered. `false` if there is none.

@@ -13,12 +13,13 @@ const T2: Duration = Duration::from_secs(4);
 /// How long a transaction is remembered after its end: for repetitions.
 const WAITS: Duration = Duration::from_secs(32);
 
-/// One request that was passed on.
+/// One request that was passed on, or is the proxy's own.
 #[derive(Debug)]
 pub(super) struct Transaction {
     /// As it came, without our `Via`.
     pub(super) request: Message,
-    pub(super) from: SocketAddr,
+    /// Who sent it; absent for one of the proxy's own, whose replies nobody waits for.
+    pub(super) from: Option<SocketAddr>,
     /// As it left, and whereto.
     pub(super) sent: Message,
     pub(super) to: SocketAddr,
@@ -54,12 +55,35 @@ impl Proxy {
         to: SocketAddr,
         dialog: Option<(u32, u32)>,
     ) {
+        let branch = self.leave(&mut sent, to);
+        if request.method() != "ACK" {
+            self.remember(branch, request, Some(from), sent, to, dialog);
+        }
+    }
+
+    /// Sends a request of the proxy's own, and repeats it until it is answered.
+    pub(super) fn ask(&mut self, request: Message, to: SocketAddr) {
+        let mut sent = request.clone();
+        let branch = self.leave(&mut sent, to);
+        self.remember(branch, request, None, sent, to, None);
+    }
+
+    fn leave(&mut self, sent: &mut Message, to: SocketAddr) -> String {
         let branch = self.branch();
         sent.push("Via", format!("SIP/2.0/UDP {};branch={branch}", self.rules.address));
-        self.send(to, &sent);
-        if request.method() == "ACK" {
-            return;
-        }
+        self.send(to, sent);
+        branch
+    }
+
+    fn remember(
+        &mut self,
+        branch: String,
+        request: Message,
+        from: Option<SocketAddr>,
+        sent: Message,
+        to: SocketAddr,
+        dialog: Option<(u32, u32)>,
+    ) {
         let transaction = Transaction {
             request,
             from,
@@ -160,7 +184,14 @@ impl Proxy {
         reply.add("Server", server);
         transaction.told = Some(reply.clone());
         let from = transaction.from;
-        self.send(from, &reply);
+        self.give_back(from, &reply);
+    }
+
+    /// Whoever sent the request is told.
+    pub(super) fn give_back(&mut self, from: Option<SocketAddr>, reply: &Message) {
+        if let Some(from) = from {
+            self.send(from, reply);
+        }
     }
 
     /// CANCEL to the next hop, with the branch of the INVITE.

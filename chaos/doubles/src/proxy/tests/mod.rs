@@ -292,3 +292,26 @@ fn what_is_no_sip_is_dropped() {
     }
     assert!(rig.sent().is_empty() && rig.proxy.dialogs.is_empty());
 }
+
+#[test]
+fn a_call_that_is_ended_from_outside_is_told_to_both_until_both_have_answered() {
+    let mut rig = Rig::new(|_| {});
+    let invite = rig.invite();
+    rig.phone_says(&invite, "200 OK");
+    rig.sent();
+    let key = rig.proxy.find("c1", None).expect("it is in the table").key;
+    assert!(rig.proxy.terminate(key, rig.now));
+    let byes = rig.sent();
+    assert_eq!(
+        byes.iter().map(|(to, bye)| (*to, bye.method())).collect::<Vec<_>>(),
+        [(at(PHONE), "BYE"), (at(CALLER), "BYE")]
+    );
+    rig.says(CALLER, &reply_to(&byes[1].1, "200 OK"));
+    assert!(rig.sent().is_empty(), "nobody waits for the answer");
+    rig.wait(Duration::from_secs(1));
+    let again = rig.sent();
+    assert!(!again.is_empty() && again.iter().all(|(to, bye)| *to == at(PHONE) && *bye == byes[0].1));
+    rig.says(PHONE, &reply_to(&byes[0].1, "200 OK"));
+    rig.wait(Duration::from_secs(5));
+    assert!(rig.sent().is_empty());
+}
