@@ -15,8 +15,9 @@ use futures_util::future::join_all;
 use ifbus_adapters::wire_format::sip_options::Question;
 use ifbus_call::Kind;
 use ifbus_config::complaint::printable;
+use ifbus_links::tls;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, sleep, timeout};
 use utoipa::ToSchema;
@@ -40,10 +41,15 @@ const EXTERNAL_MODULE: u16 = 5039;
 const HTTP: u16 = 8088;
 /// HTTP with JSON-RPC of a Kamailio, as `ifbus setup kamailio` prints it.
 const RPC: u16 = 8080;
+/// The web of an Elastix or Issabel, by TLS.
+const WEB: u16 = 443;
 /// Event socket of a FreeSWITCH.
 const EVENT_SOCKET: u16 = 8021;
 /// SIP.
 const SIP: u16 = 5060;
+
+/// The realms of its web services (sheet elastix, section 7).
+const WEB_REALMS: [&str; 2] = ["IssabelWebService", "ElastixWebService"];
 
 /// Which host to ask.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -99,6 +105,8 @@ enum Ask {
     Banner,
     /// It answers HTTP.
     Http,
+    /// It answers HTTP by TLS.
+    Https,
     /// It answers a question about its version, and says nothing before (sheet yate, section 1).
     Engine,
     /// It answers SIP OPTIONS over UDP.
@@ -108,22 +116,42 @@ enum Ask {
 /// Asks a host.
 pub async fn detect(asked: &DetectBody) -> DetectionBody {
     let began = Instant::now();
-    let ports = [
-        (asked.port.unwrap_or(MANAGER), Ask::Banner),
+    let usual = [
         (EXTERNAL_MODULE, Ask::Engine),
         (HTTP, Ask::Http),
         (RPC, Ask::Http),
+        (WEB, Ask::Https),
         (EVENT_SOCKET, Ask::Banner),
         (SIP, Ask::Options),
     ];
+    // What a port of the operator's own choice speaks is not known: each way is tried, on a connection of its own.
+    let ways: &[Ask] = match asked.port {
+        Some(_) => &[Ask::Banner, Ask::Engine, Ask::Http, Ask::Https],
+        None => &[Ask::Banner],
+    };
+    let first = asked.port.unwrap_or(MANAGER);
+    let ports: Vec<(u16, Ask)> = ways.iter().map(|way| (first, *way)).chain(usual).collect();
     let look = async {
         let address = address(&asked.host).await?;
-        Some(join_all(ports.map(|(port, how)| one(&asked.host, address, port, how))).await)
+        Some(join_all(ports.iter().map(|(port, how)| one(&asked.host, address, *port, *how))).await)
     };
     let found = timeout(WITHIN, look).await.ok().flatten().unwrap_or_default();
-    let signs: Vec<SignBody> = found.into_iter().flatten().collect();
-    let names = ports.map(|(port, how)| name(port, how)).to_vec();
-    conclude(asked.host.clone(), signs, names, began.elapsed())
+    let mut names: Vec<String> = ports.iter().map(|(port, how)| name(*port, *how)).collect();
+    names.dedup();
+    conclude(asked.host.clone(), one_each(found.into_iter().flatten()), names, began.elapsed())
+}
+
+/// One sign of each port: the first that speaks for a kind, else the first.
+fn one_each(found: impl Iterator<Item = SignBody>) -> Vec<SignBody> {
+    let mut signs: Vec<SignBody> = Vec::new();
+    for sign in found {
+        match signs.iter_mut().find(|known| known.port == sign.port) {
+            None => signs.push(sign),
+            Some(known) if known.kind.is_none() && sign.kind.is_some() => *known = sign,
+            Some(_) => {}
+        }
+    }
+    signs
 }
 
 fn name(port: u16, how: Ask) -> String {
@@ -142,27 +170,42 @@ async fn address(host: &str) -> Option<IpAddr> {
 async fn one(host: &str, ip: IpAddr, port: u16, how: Ask) -> Option<SignBody> {
     let at = SocketAddr::new(ip, port);
     let said = match how {
-        Ask::Banner => timeout(PORT_WITHIN, banner(at, b"", b"\n")).await.ok()??,
-        Ask::Engine => {
-            let ask = b"%%>connect:global\n%%>setlocal:engine.version:\n";
-            timeout(PORT_WITHIN, banner(at, ask, b"\n")).await.ok()??
-        }
-        Ask::Http => {
-            // Asked without credentials: an ARI names itself in its refusal (sheet asterisk, section 1).
-            let ask = format!(
-                "GET /ari/asterisk/info HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
-            );
-            timeout(PORT_WITHIN, banner(at, ask.as_bytes(), b"\r\n\r\n")).await.ok()??
-        }
-        Ask::Options => timeout(PORT_WITHIN, options(host, at)).await.ok()??,
+        Ask::Options => timeout(PORT_WITHIN, options(host, at)).await,
+        _ => timeout(PORT_WITHIN, connected(host, at, how)).await,
     };
+    let said = said.ok()??;
     Some(sign(name(port, how), how, &String::from_utf8_lossy(&said)))
+}
+
+/// What a port says over TCP.
+async fn connected(host: &str, at: SocketAddr, how: Ask) -> Option<Vec<u8>> {
+    let stream = TcpStream::connect(at).await.ok()?;
+    // Asked without credentials: each of them names itself in its refusal.
+    let get = |path: &str| {
+        let port = at.port();
+        format!("GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n")
+    };
+    match how {
+        Ask::Banner => banner(stream, b"", b"\n").await,
+        Ask::Engine => banner(stream, b"%%>connect:global\n%%>setlocal:engine.version:\n", b"\n").await,
+        // sheet asterisk, section 1
+        Ask::Http => banner(stream, get("/ari/asterisk/info").as_bytes(), b"\r\n\r\n").await,
+        // sheet elastix, section 7
+        Ask::Https => {
+            let stream = tls::to_a_stranger(host, stream).await.ok()?;
+            banner(stream, get("/rest.php/address_book/ContactList").as_bytes(), b"\r\n\r\n").await
+        }
+        Ask::Options => None,
+    }
 }
 
 /// What is said first on a connection, after `ask` if there is something to ask: until a whole line, or a whole head; a
 /// sender without line ends is cut.
-async fn banner(at: SocketAddr, ask: &[u8], until: &[u8]) -> Option<Vec<u8>> {
-    let mut stream = TcpStream::connect(at).await.ok()?;
+async fn banner(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    ask: &[u8],
+    until: &[u8],
+) -> Option<Vec<u8>> {
     stream.write_all(ask).await.ok()?;
     let mut said = Vec::new();
     while said.len() < READ_MAX && !said.windows(until.len()).any(|end| end == until) {
@@ -220,6 +263,12 @@ fn sign(port: String, how: Ask, said: &str) -> SignBody {
             line.to_owned(),
         ),
         Ask::Banner | Ask::Engine => ("nothing known".to_owned(), None, line.to_owned()),
+        Ask::Https => {
+            let realm = header(said, "WWW-Authenticate").unwrap_or_default();
+            let is_web = WEB_REALMS.iter().any(|known| realm.contains(known));
+            let means = if is_web { "web of an elastix, by TLS" } else { "https of something else" };
+            (means.to_owned(), is_web.then_some("elastix"), line.to_owned())
+        }
         Ask::Http => {
             let is_ari = said.contains("Asterisk REST Interface");
             let kind = software.and_then(of_software);

@@ -22,6 +22,10 @@ use rustls::crypto::ring;
 use rustls::pki_types::{self, CertificateDer};
 use rustls::{ClientConfig, InvalidMessage};
 
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
 use crate::network::Certificate;
 use verifier::Verifier;
 
@@ -94,6 +98,22 @@ impl Tls {
     pub(crate) fn certificate(&self) -> Option<Certificate> {
         self.verifier.certificate()
     }
+}
+
+/// TLS to whoever is there, whose certificate is believed and forgotten: for a look at what a stranger is. Nothing that
+/// is secret may be said on it.
+///
+/// # Errors
+/// No TLS is spoken there, or `host` is no name that a certificate can be made out to.
+pub async fn to_a_stranger(
+    host: &str,
+    stream: TcpStream,
+) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + use<>> {
+    let port = stream.peer_addr()?.port();
+    let nobody: ServerName = "stranger".parse().expect("it is a name");
+    let tls = Tls::new(&Trust::FirstUse(nobody), host, port, Arc::new(Fleeting::default()))
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    TlsConnector::from(tls.config).connect(tls.name, stream).await
 }
 
 /// The SHA-256 of a certificate.
