@@ -17,6 +17,7 @@ mod injection;
 mod json;
 mod killed;
 mod listeners;
+mod pasted;
 mod points;
 mod process;
 mod reload;
@@ -70,6 +71,7 @@ const THEMES: &[&[Test]] = &[
     reload::TESTS,
     doctor::TESTS,
     setup::TESTS,
+    pasted::TESTS,
     streams::TESTS,
     witnesses::TESTS,
 ];

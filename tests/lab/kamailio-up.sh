@@ -14,16 +14,20 @@
 #   KAM_EVENTS=0  nothing listens for events
 #   KAM_SST=1   loads module sst: session timers of 90 s in each answer
 #   KAM_ROOT    root folder of another Debian tree holding kamailio
+#   KAM_SETUP   folder with the two printed files, if not those of this source tree
+#   KAM_TRIES   how often it is asked whether it is up, every 0.2 s (default 50)
+#
+# Exit code 3: Kamailio refuses the configuration.
 #
 # Needs the packages kamailio and kamailio-extra-modules (evapi, jansson).
 # Stop with: kamailio-down.sh FOLDER BIND
 set -eu
 
-[ $# -ge 2 ] || { sed -n '2,21p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,25p' "$0"; exit 2; }
 DIR=$1; BIND=$2
 case "$BIND" in 127.*) ;; *) echo "refusing an address outside loopback: $BIND" >&2; exit 2;; esac
 # What `ifbus setup kamailio` prints is what the laboratory runs.
-SETUP=$(cd "$(dirname "$0")/../../src/cli/setup/kamailio" && pwd)
+SETUP=${KAM_SETUP:-$(cd "$(dirname "$0")/../../src/cli/setup/kamailio" && pwd)}
 ROOT=${KAM_ROOT:-}
 nextip() { echo "$1" | awk -F. -v n="$2" '{printf "%d.%d.%d.%d\n",$1,$2,$3,$4+n}'; }
 UA_ADDR=${UA_ADDR:-$(nextip "$BIND" 1):5060}
@@ -147,13 +151,13 @@ CFG
 # ---- start ------------------------------------------------------------------
 RUN=''
 if [ -n "$ROOT" ]; then RUN="chroot $ROOT"; mkdir -p "$ROOT$I"; mountpoint -q "$ROOT$I" || mount --bind "$I" "$ROOT$I"; fi
-$RUN /usr/sbin/kamailio -c -f "$I/kamailio.cfg" > "$I/check.log" 2>&1 || { cat "$I/check.log" >&2; exit 1; }
+$RUN /usr/sbin/kamailio -c -f "$I/kamailio.cfg" > "$I/check.log" 2>&1 || { cat "$I/check.log" >&2; exit 3; }
 setsid $RUN /usr/sbin/kamailio -DD -E -m 64 -M 8 -P "$I/run/pid" -Y "$I/run" -f "$I/kamailio.cfg" \
     >> "$I/log" 2>&1 < /dev/null &
 i=0
 until [ -s "$I/run/pid" ] && curl -s -m 1 -o /dev/null "http://$BIND:8080/"; do
     i=$((i+1))
-    [ $i -gt 50 ] && { echo "did not start; see $I/log" >&2; tail -20 "$I/log" >&2; exit 1; }
+    [ $i -gt "${KAM_TRIES:-50}" ] && { echo "did not start; see $I/log" >&2; tail -20 "$I/log" >&2; exit 1; }
     sleep 0.2
 done
 echo "pid=$(cat "$I/run/pid") sip=$BIND:5060 rpc=http://$BIND:8080/rpc events=$BIND:8448 phones=$UA_ADDR trunk=$TRUNK_ADDR"

@@ -9,11 +9,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ifbus_call::order::{Done, Outcome};
-use ifbus_call::{InstanceId, Nanos, Order, Refused, Said, ServerName, Why};
+use ifbus_call::{InstanceId, LegId, Nanos, Order, Refused, Said, ServerName, Why};
 
 use crate::adapter::{LinkError, Output, Secret, Ticket};
 use crate::key::{BadOptions, Key, is_of_host, key, name, required, sip, text};
-use crate::sip::{Agent, AgentOptions, SipAnchor, SipCredential, SipEndpoint, SipTransport, Standing};
+use crate::sip::{Agent, AgentOptions, SipAnchor, SipCredential, SipEndpoint, SipTransport, Standing, Wire};
 
 /// Tickets of an adapter's own questions to the agent: no driver counts so far.
 const INSPECTING: u64 = 1 << 63;
@@ -246,6 +246,13 @@ impl Calls {
                 let said = Said::new(None, "sip=off: calls of others are listed and ended, none is made");
                 Some(Err(Refused { said: Some(said), ..Refused::unsent(Why::Prerequisite) }))
             }
+        }
+    }
+
+    /// Says BYE to a phone of a call of others, if SIP is spoken at all ([`Agent::end_stranger`]).
+    pub(crate) fn end_stranger(&mut self, leg: LegId, wire: Wire, now: Nanos) {
+        if self.wanted {
+            self.agent.end_stranger(leg, wire, now);
         }
     }
 

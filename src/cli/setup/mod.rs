@@ -141,8 +141,11 @@ const OPENSIPS: [Part; 2] = [
 ];
 /// What stands for the server's name in the texts.
 const NAME: &str = "NAME";
+/// Why a test is content without a line that tells of calls.
+const BY_A_CALL: &str = "only a call shows it";
 /// Lines that `ifbus test` cannot see, with the reason: they have to be taken as they are printed. Every other line is
-/// seen: without it a test fails or warns (a test removes each in turn).
+/// seen: without it a test fails or warns, or the server refuses its configuration (a test removes each in turn). The
+/// head of a block stands for all of it.
 const UNSEEN: &[(&str, &str, &str)] = &[
     ("manager", "bindaddr", "the default, every address, works too, and is less safe"),
     ("manager", "port", "it is the default"),
@@ -162,6 +165,22 @@ const UNSEEN: &[(&str, &str, &str)] = &[
     ("socket", "listen-ip", "the default, this machine alone, works too, if ifbus runs there"),
     ("socket", "listen-port", "it is the default"),
     ("socket", "stop-on-bind-error", "matters only where another program has the port"),
+    ("modules", "tcp_accept_no_cl", "ifbus gives a length to each request; other programs may not"),
+    ("modules", "modparam(\"jsonrpcs\", \"pretty_format\"", "only makes answers shorter"),
+    ("modules", "modparam(\"rr\", \"append_fromtag\"", BY_A_CALL),
+    ("modules", "modparam(\"dialog\", \"enable_stats\"", "it is the default"),
+    ("modules", "modparam(\"dialog\", \"track_cseq_updates\"", BY_A_CALL),
+    ("modules", "modparam(\"evapi\", \"workers\"", "it is the default"),
+    ("routes", "route[IFBUS_CALL]", BY_A_CALL),
+    ("routes", "route[IFBUS_IN_CALL]", BY_A_CALL),
+    ("routes", "failure_route[IFBUS_FAILURE]", BY_A_CALL),
+    ("routes", "event_route[dialog:start]", BY_A_CALL),
+    ("routes", "event_route[dialog:end]", BY_A_CALL),
+    ("routes", "event_route[dialog:failed]", BY_A_CALL),
+    ("routes", "route[IFBUS_TELL]", BY_A_CALL),
+    ("routes", "exit;", "without it others are let in, not ifbus kept out"),
+    ("routes", "xhttp_reply(\"401\"", "without it others are let in, not ifbus kept out"),
+    ("routes", "xhttp_reply(\"404\"", "ifbus asks for no other path"),
     ("proxy", "trusted-hosts", "only a call shows it, and a digest account works, too"),
     ("proxy", "white-list", "matters only under many calls at once"),
     ("proxy", "[module::", "sections are the server's own"),

@@ -1,7 +1,8 @@
 //! The end of a call that is not ours: looked at, told to end, looked at until it is gone.
 //!
 //! Three words of the server's mislead (sheet, sections 2 and 3): `{}` means "sent", not "gone"; an answered dialog is
-//! ended by one method and a ringing one by another; the wrong one succeeds and does nothing.
+//! ended by one method and a ringing one by another; the wrong one succeeds and does nothing. A fourth is an order that is
+//! carried out by half: see [`callee_of`].
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::orders::refused;
 use super::rpc::{Answer, Method, Trouble};
 use super::shapes::{Anything, Listed, Stage};
 use crate::adapter::Ticket;
+use crate::sip::Wire;
 use crate::wire_format::jsonrpc::{Failure, Param, Unfit};
 
 /// A phone that is told to go answers within a round trip; its end may be seen a moment later.
@@ -33,6 +35,8 @@ pub(super) struct Ending {
     as_was: Option<Stage>,
     /// A look is under way.
     looking: bool,
+    /// The callee's side as it was told to end, if the server says BYE to it.
+    callee: Option<Wire>,
 }
 
 impl Ending {
@@ -48,7 +52,7 @@ impl Ending {
 impl Kamailio {
     pub(super) fn end(&mut self, ticket: Ticket, leg: LegId) {
         let Some(dialog) = self.life.foreign.get(&leg).cloned() else { return };
-        let ending = Ending { dialog, leg, told: 0, as_was: None, looking: false };
+        let ending = Ending { dialog, leg, told: 0, as_was: None, looking: false, callee: None };
         if self.begin(ticket, Work::End(ending)) {
             self.look(ticket);
         }
@@ -77,13 +81,17 @@ impl Kamailio {
         };
         match listed.stage() {
             None | Some(Stage::Over) => {
-                let leg = ending.leg;
+                let (leg, callee) = (ending.leg, ending.callee.take());
                 self.life.foreign.remove(&leg);
+                if let Some(callee) = callee {
+                    self.calls.end_stranger(leg, callee, self.now);
+                }
                 self.finish(ticket, Ok(Done::Proven));
             }
             Some(stage) if ending.as_was != Some(stage) && ending.told < TOLD_MAX => {
                 ending.told += 1;
                 ending.as_was = Some(stage);
+                ending.callee = if stage == Stage::Up { callee_of(&listed) } else { None };
                 self.tell_to_end(ticket, stage, &listed);
             }
             Some(_) => self.look_later(ticket),
@@ -129,6 +137,23 @@ impl Kamailio {
     fn look_later(&mut self, ticket: Ticket) {
         self.life.timers.arm(Timer::Look(ticket), self.now + LOOK_AGAIN);
     }
+}
+
+/// The dialog as the caller knows it. Kamailio says BYE to the caller first, and forgets the callee if the caller's answer
+/// is faster than its own second BYE (seen on 5.6.3): a second one from us ends what it left, and harms nothing else.
+fn callee_of(listed: &Listed) -> Option<Wire> {
+    let cseq: u32 = listed.caller.cseq.as_deref()?.parse().ok()?;
+    Some(Wire {
+        call_id: listed.call_id.clone(),
+        local_tag: listed.caller.tag.clone()?,
+        remote_tag: listed.callee.tag.clone()?,
+        local_uri: listed.from_uri.clone(),
+        remote_uri: listed.to_uri.clone(),
+        // the number behind the caller's last is that of the server's own BYE
+        local_cseq: cseq.checked_add(1)?,
+        target: listed.callee.contact.clone()?,
+        ..Wire::default()
+    })
 }
 
 fn unsayable(unfit: Unfit) -> Refused {

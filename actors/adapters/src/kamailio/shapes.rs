@@ -25,6 +25,7 @@ pub(super) struct Listed {
 pub(super) struct Side {
     pub(super) tag: Option<String>,
     pub(super) cseq: Option<String>,
+    pub(super) contact: Option<String>,
 }
 
 /// How far a dialog has come.

@@ -6,7 +6,7 @@
 //! What an order becomes: `orders.rs`. What a reply means: `heard.rs`. Who is offered what: `align.rs`. Who is still
 //! there: `alive.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ifbus_call::order::{Done, Evidence};
@@ -54,6 +54,8 @@ pub struct Agent {
     pub(super) anchor_contact: Option<String>,
     /// Calls of media anchors that are to come, by the name they call.
     pub(super) loans: BTreeMap<String, Loan>,
+    /// Dialogs of others in which a BYE of ours is under way.
+    pub(super) strangers: BTreeSet<LegId>,
 }
 
 /// How the endpoint stands.
@@ -130,6 +132,7 @@ impl Agent {
             legs_ever: 0,
             anchor_contact: None,
             loans: BTreeMap::new(),
+            strangers: BTreeSet::new(),
         }
     }
 

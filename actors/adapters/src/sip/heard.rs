@@ -178,7 +178,7 @@ impl Agent {
     }
 
     fn ended(&mut self, leg: LegId, ended: Ended, reason: Option<(u16, String)>) {
-        let Some(known) = self.legs.get(&leg) else { return };
+        let Some(known) = self.legs.get(&leg) else { return self.stranger_ended(leg) };
         if known.vanished || ended == Ended::Unknown && !known.past.dropped {
             return self.over(leg, Event::Vanished(leg));
         }

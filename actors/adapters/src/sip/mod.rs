@@ -19,6 +19,7 @@ mod loan;
 pub mod options;
 mod orders;
 pub mod sdp;
+mod strangers;
 #[cfg(test)]
 mod tests;
 

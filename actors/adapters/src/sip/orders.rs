@@ -30,7 +30,7 @@ const JOIN_WITHIN: Duration = Duration::from_secs(25);
 /// An invitation that was taken back is over after 64 T1 at the latest (RFC 3261, 9.1).
 const CANCEL_WITHIN: Duration = Duration::from_secs(35);
 /// A phone hangs up at once or not at all.
-const BYE_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const BYE_WITHIN: Duration = Duration::from_secs(5);
 /// For one digit, and what its phone may take to say yes.
 const DIGIT_WITHIN: Duration = Duration::from_secs(5);
 /// From one digit to the next: 160 ms of tone and a gap that every phone tells apart.

@@ -4,6 +4,9 @@ use ifbus_call::order::Done;
 use ifbus_call::{Cause, LegId, Order, Outcome, Why};
 use serde_json::json;
 
+use crate::adapter::Input;
+use crate::sip::{Ended, SipCommand, SipEvent};
+
 use super::rig::{Rig, dialog, error};
 
 fn with(state: u8) -> (Rig, LegId) {
@@ -24,6 +27,24 @@ fn one_that_talks_is_ended_by_its_names_and_looked_at_until_it_is_over() {
     assert_eq!(rig.last("dlg.terminate_dlg").to_string(), r#"["x@y","fromtag","totag"]"#);
     assert_eq!(rig.count("tm.cancel"), 0);
     assert_eq!(rig.count("dlg.dlg_list"), 2);
+}
+
+#[test]
+fn the_phone_that_the_server_may_have_forgotten_is_told_once_more_by_us() {
+    let (mut rig, leg) = with(4);
+    rig.sip.clear();
+    assert_eq!(drop_leg(&mut rig, leg), Ok(Done::Proven));
+    let [SipCommand::Restore(named, wire), SipCommand::Bye { leg: told, .. }] = &rig.sip[..] else {
+        panic!("{:?}", rig.sip);
+    };
+    assert_eq!((*named, *told), (leg, leg));
+    assert_eq!((wire.local_tag.as_str(), wire.remote_tag.as_str()), ("fromtag", "totag"));
+    assert_eq!((wire.target.as_str(), wire.local_cseq), ("sip:1002@127.0.0.3", 103));
+    assert!(wire.route[0].ends_with(";lr>"), "through the server: {wire:?}");
+    assert_eq!(rig.events, [], "nothing of it is told");
+    let ended = SipEvent::Ended { leg, ended: Ended::ByUs, reason: None };
+    rig.input(Input::Sip(ended));
+    assert_eq!(rig.sip.last(), Some(&SipCommand::Forget(leg)), "and nothing of it is kept");
 }
 
 #[test]
