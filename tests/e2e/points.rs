@@ -1,7 +1,7 @@
 //! Points of the promise to users that need servers that misbehave.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,25 +138,49 @@ fn auto(_: &Target) -> Result<(), Skipped> {
 }
 
 fn black_hole(_: &Target) -> Result<(), Skipped> {
-    // Takes connections and never says a word.
-    let silent = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-    let at = silent.local_addr().expect("it listens");
-    let rig = Rig::simple();
-    let add = format!(
-        "add sip hole asterisk --host {} --port {} --auth user=ifbus,secret={SECRET} --set sip=off",
-        at.ip(),
-        at.port()
-    );
-    rig.ifbus(&add);
-    let tested = rig.ifbus("test sip hole").ends(1);
-    let failed: Vec<&str> = tested.out.lines().filter(|line| line.starts_with("fail")).collect();
-    assert!(!failed.is_empty() && failed.iter().all(|line| line.contains("management")), "{tested:#?}");
-    assert!(tested.out.contains(&at.to_string()), "the address is named: {tested:#?}");
-    let lines: Vec<&str> = tested.out.lines().collect();
-    for pair in lines.windows(2).filter(|pair| pair[0].starts_with("fail")) {
-        assert!(pair[1].trim_start().starts_with("do: "), "what to do next: {tested:#?}");
-    }
+    let auth = format!("--auth user=ifbus,secret={SECRET}");
+    let secret = format!("--auth secret={SECRET}");
+    let kinds = [
+        ("asterisk", format!("{auth} --set sip=off")),
+        ("freeswitch", format!("{secret} --set sip=off")),
+        ("kamailio", format!("{secret} --set sip=127.0.0.1:{{udp}}")),
+        ("opensips", "--set sip=127.0.0.1:{udp}".to_owned()),
+        ("elastix", format!("{auth} --set sip=off")),
+        ("yate", "--set sip=off".to_owned()),
+        ("flexisip", "--set sip_listen=127.0.0.1:0".to_owned()),
+    ];
+    let rig = &Rig::simple();
+    rig.ifbus("list sip").ends(0);
+    std::thread::scope(|scope| {
+        let asked: Vec<_> =
+            kinds.iter().map(|(kind, words)| scope.spawn(move || of_black_hole(rig, kind, words))).collect();
+        for one in asked {
+            one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+    });
     Ok(())
+}
+
+fn of_black_hole(rig: &Rig, kind: &str, words: &str) {
+    // Takes connections, or datagrams, and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+    let deaf = UdpSocket::bind("127.0.0.1:0").expect("loopback has ports");
+    let (tcp, udp) = (silent.local_addr(), deaf.local_addr());
+    let (tcp, udp) = (tcp.expect("it listens").port(), udp.expect("it listens").port());
+    let port = if kind == "flexisip" { udp } else { tcp };
+    let words = words.replace("{udp}", &udp.to_string());
+    let added = rig.ifbus(&format!("add sip hole-{kind} {kind} --host 127.0.0.1 --port {port} {words}"));
+    assert!(!added.err.contains("nothing was added"), "{added:#?}");
+    let tested = rig.ifbus(&format!("test sip hole-{kind}")).ends(1);
+    let lines: Vec<&str> = tested.out.lines().collect();
+    let failed: Vec<&str> = lines.iter().copied().filter(|line| line.starts_with("fail")).collect();
+    assert!(!failed.is_empty(), "{kind}: {tested:#?}");
+    let interface = |line: &&str| line.contains("management") || line.contains("sip");
+    assert!(failed.iter().all(interface), "the interface is named: {kind}: {tested:#?}");
+    assert!(tested.out.contains(&format!("127.0.0.1:{port}")), "and the address: {kind}: {tested:#?}");
+    for pair in lines.windows(2).filter(|pair| pair[0].starts_with("fail")) {
+        assert!(pair[1].trim_start().starts_with("do: "), "what to do next: {kind}: {tested:#?}");
+    }
 }
 
 fn changes_nothing(_: &Target) -> Result<(), Skipped> {
