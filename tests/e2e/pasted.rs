@@ -1,4 +1,4 @@
-//! Point 11 on a real Kamailio: what `ifbus setup` prints, pasted as it is, passes the test; without any line it is
+//! Point 11 on real servers: what `ifbus setup` prints, pasted as it is, passes the test; without any line it is
 //! refused by the server itself, or by the test, unless setup says that a test cannot see the line.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,13 +15,65 @@ use crate::rig::Rig;
 use crate::target::Target;
 use crate::{On, Skipped, Test};
 
-pub const TESTS: &[Test] = &[(
-    "point_11_what_setup_prints_for_a_real_kamailio_passes_and_no_line_is_spare",
-    On::OneDouble,
-    kamailio,
-)];
+pub const TESTS: &[Test] = &[
+    ("point_11_what_setup_prints_for_a_real_kamailio_passes_and_no_line_is_spare", On::OneDouble, kamailio),
+    ("point_11_what_setup_prints_for_a_real_opensips_passes_and_no_line_is_spare", On::OneDouble, opensips),
+    (
+        "point_11_what_setup_prints_for_a_real_freeswitch_passes_and_no_line_is_spare",
+        On::OneDouble,
+        freeswitch,
+    ),
+    ("point_11_what_setup_prints_for_a_real_yate_passes_and_no_line_is_spare", On::OneDouble, yate),
+];
 
-/// How many Kamailios are tried side by side.
+/// A kind of server that the laboratory can start.
+struct Kind {
+    /// Its word, and that of its scripts.
+    word: &'static str,
+    /// The beginning of its script's variables.
+    prefix: &'static str,
+    /// Where it is installed, if its script wants to know.
+    installed: Option<String>,
+    /// What `add` is told beside the host.
+    words: fn(&Lab) -> String,
+}
+
+fn kamailio(_: &Target) -> Result<(), Skipped> {
+    let found = Command::new("kamailio").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    found.map_err(|error| Skipped(format!("no real Kamailio: {error}")))?;
+    let words = |lab: &Lab| format!("--auth secret=labtoken --set sip_listen={}:5070", lab.ours);
+    no_line_is_spare(&Kind { word: "kamailio", prefix: "KAM", installed: None, words })
+}
+
+fn opensips(_: &Target) -> Result<(), Skipped> {
+    let installed = installed("IFBUS_LAB_OPENSIPS")?;
+    let words = |lab: &Lab| format!("--set sip_listen={0}:5070 --set events={0}:8449", lab.ours);
+    no_line_is_spare(&Kind { word: "opensips", prefix: "OSIPS", installed: Some(installed), words })
+}
+
+fn freeswitch(_: &Target) -> Result<(), Skipped> {
+    let installed = installed("IFBUS_LAB_FREESWITCH")?;
+    let words = |_: &Lab| {
+        "--auth secret=ifbus-secret --set fetch=socket --set music=tone_stream://%(1000,0,400)".to_owned()
+    };
+    no_line_is_spare(&Kind { word: "freeswitch", prefix: "FS", installed: Some(installed), words })
+}
+
+fn yate(_: &Target) -> Result<(), Skipped> {
+    let installed = installed("IFBUS_LAB_YATE")?;
+    let words = |lab: &Lab| {
+        let (host, folder) = (&lab.host, lab.folder.display());
+        format!("--set recordings={folder}/recordings --set sounds={folder} --set fetch=http://{host}:8088/")
+    };
+    no_line_is_spare(&Kind { word: "yate", prefix: "YATE", installed: Some(installed), words })
+}
+
+fn installed(name: &str) -> Result<String, Skipped> {
+    std::env::var(name)
+        .map_err(|_| Skipped(format!("none to start: {name} does not say where one is installed")))
+}
+
+/// How many servers are tried side by side.
 const SIDE_BY_SIDE: u8 = 4;
 /// Its script ends so when the server itself refuses its configuration.
 const REFUSED: i32 = 3;
@@ -50,12 +102,10 @@ enum Outcome {
     Unseen,
 }
 
-fn kamailio(_: &Target) -> Result<(), Skipped> {
-    let found = Command::new("kamailio").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    found.map_err(|error| Skipped(format!("no real Kamailio: {error}")))?;
+fn no_line_is_spare(kind: &Kind) -> Result<(), Skipped> {
     let rig = Rig::simple();
     rig.ifbus("list sip").ends(0);
-    let first = Lab::of(&rig, 1);
+    let first = Lab::of(&rig, kind, 1);
     let (files, unseen) = first.printed();
     let whole = first.outcome(&files);
     assert_eq!(whole.0, Outcome::Unseen, "everything pasted: {:#?}", whole.1);
@@ -65,7 +115,7 @@ fn kamailio(_: &Target) -> Result<(), Skipped> {
     let next = || todo.lock().expect("no other thread has panicked").pop_front();
     std::thread::scope(|scope| {
         for n in 1..=SIDE_BY_SIDE {
-            let lab = Lab::of(&rig, n);
+            let lab = Lab::of(&rig, kind, n);
             let (unseen, next, spare, wrong) = (&unseen, &next, &spare, &wrong);
             scope.spawn(move || {
                 let (files, _) = lab.printed();
@@ -112,17 +162,20 @@ fn lines_of(file: &str, lines: &[String]) -> Vec<Line> {
         if text.starts_with(|first: char| first.is_alphabetic()) {
             block = text.split_once(" {").map(|(head, _)| head.trim_end().to_owned());
         }
-        let is_comment = text.trim_start().starts_with("# ") || text.trim().is_empty();
-        if !is_comment {
-            found.push(Line { file: file.to_owned(), n, text: text.clone(), block: block.clone() });
+        let text = text.as_str();
+        let is_comment = ["# ", ";", "<!--", "#loadmodule", "#modparam"];
+        let is_comment = is_comment.iter().any(|start| text.trim_start().starts_with(start));
+        if !is_comment && !text.trim().is_empty() {
+            found.push(Line { file: file.to_owned(), n, text: text.to_owned(), block: block.clone() });
         }
     }
     found
 }
 
-/// Where one Kamailio after the other is started.
+/// Where one server after the other is started.
 struct Lab<'a> {
     rig: &'a Rig,
+    kind: &'a Kind,
     name: String,
     host: String,
     ours: String,
@@ -130,12 +183,13 @@ struct Lab<'a> {
 }
 
 impl<'a> Lab<'a> {
-    fn of(rig: &'a Rig, n: u8) -> Self {
+    fn of(rig: &'a Rig, kind: &'a Kind, n: u8) -> Self {
         // Addresses of this process alone.
         let pid = std::process::id();
         let (a, b) = (100 + pid % 100, pid / 100 % 250 + 1);
         Lab {
             rig,
+            kind,
             name: format!("fresh{n}"),
             host: format!("127.{a}.{b}.{}", 10 * n),
             ours: format!("127.{a}.{b}.{}", 10 * n + 9),
@@ -145,7 +199,7 @@ impl<'a> Lab<'a> {
 
     /// What a newcomer is given, filled in, and the lines that a test cannot see.
     fn printed(&self) -> (Files, BTreeSet<(String, String)>) {
-        let words = format!("setup kamailio --for {} --host {} --json", self.name, self.host);
+        let words = format!("setup {} --for {} --host {} --json", self.kind.word, self.name, self.host);
         let body: Value = serde_json::from_str(&self.rig.ifbus(&words).ends(0).out).expect("it is JSON");
         let (mut files, mut unseen) = (Files::new(), BTreeSet::new());
         for file in body["files"].as_array().expect("files") {
@@ -165,12 +219,13 @@ impl<'a> Lab<'a> {
         fs::create_dir_all(&pasted).expect("the folder is ours");
         for (name, lines) in files {
             // A heartbeat each second instead of five: the test waits for one.
-            let text = lines.join("\n").replace("interval=5", "interval=1") + "\n";
+            let text =
+                lines.join("\n").replace("interval=5", "interval=1").replace("_beat, 5", "_beat, 1") + "\n";
             fs::write(pasted.join(name), text).expect("the folder is ours");
         }
-        let up = self.script("kamailio-up.sh", &pasted);
+        let up = self.script("up", &pasted);
         let ran = (up != Some(REFUSED)).then(|| self.tested());
-        self.script("kamailio-down.sh", &pasted);
+        self.script("down", &pasted);
         match ran {
             None => (Outcome::Refused, None),
             Some(ran) if is_clean(&ran) => (Outcome::Unseen, Some(ran)),
@@ -178,28 +233,40 @@ impl<'a> Lab<'a> {
         }
     }
 
-    fn script(&self, name: &str, pasted: &Path) -> Option<i32> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab").join(name);
+    fn script(&self, what: &str, pasted: &Path) -> Option<i32> {
+        let Kind { word, prefix, installed, .. } = self.kind;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/lab/{word}-{what}.sh"));
         let mut command = Command::new("sh");
-        command.arg(script).arg(&self.folder).arg(&self.host);
-        command.env("KAM_SETUP", pasted).env("KAM_TRIES", "10").env("PURGE", "1");
+        command.arg(script);
+        let by_prefix = matches!(*word, "freeswitch" | "yate");
+        if let Some(installed) = installed.as_ref().filter(|_| by_prefix && what == "up") {
+            command.arg(installed);
+        }
+        command.arg(&self.folder);
+        if !by_prefix || what == "up" {
+            command.arg(&self.host);
+        }
+        let set = |name: &str| format!("{prefix}_{name}");
+        command
+            .env(set("SETUP"), pasted)
+            .env(set("TRIES"), if *word == "freeswitch" { "50" } else { "10" })
+            .env("PURGE", "1");
+        command.env(set("OURS"), &self.ours).envs(installed.as_ref().map(|at| (set("ROOT"), at)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().expect("there is a shell").code()
     }
 
     /// What the test says when it has nothing more to wait for.
     fn tested(&self) -> Ran {
-        let (name, host, ours) = (&self.name, &self.host, &self.ours);
-        self.rig.ifbus(&format!(
-            "add sip {name} kamailio --host {host} --auth secret=labtoken --set sip_listen={ours}:5070"
-        ));
+        let (name, host, kind) = (&self.name, &self.host, self.kind.word);
+        self.rig.ifbus(&format!("add sip {name} {kind} --host {host} {}", (self.kind.words)(self)));
         let state = format!("/v1/servers/{name}");
         self.rig.until("it is looked at", |rig| rig.api().get(&state).json()["state"] != "connecting");
         let test = format!("test sip {name}");
         let began = Instant::now();
         let ran = loop {
             let ran = self.rig.ifbus(&test);
-            let waits = ran.out.contains("nothing was heard yet") && began.elapsed() < HEARTBEATS;
+            let waits = ran.out.contains("heard yet") && began.elapsed() < HEARTBEATS;
             if !waits {
                 break ran;
             }

@@ -4,9 +4,11 @@
 #   sh freeswitch-up.sh BINARY FOLDER ADDRESS
 #
 # Phones 1001 to 1008 are expected at the next address, port 5060; 1009 is known and not registered. Callers from outside
-# reach 604, where they wait, and the phones. Stop it with freeswitch-down.sh FOLDER.
+# reach 604, where they wait, and the phones. Its event socket is set up as `ifbus setup freeswitch` prints it; FS_SETUP is
+# another folder with that file. Exit code 3: it ended at once. Stop it with freeswitch-down.sh FOLDER.
 set -eu
 bin=${1:?binary} dir=${2:?folder} ip=${3:?address}
+setup=${FS_SETUP:-$(cd "$(dirname "$0")/../../src/cli/setup/freeswitch" && pwd)}
 phones=${ip%.*}.$((${ip##*.} + 1)):5060
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
@@ -18,6 +20,9 @@ users=$(for number in 1001 1002 1003 1004 1005 1006 1007 1008; do
     printf '<user id="%s"><params><param name="dial-string" value="sofia/lab/%s@%s"/></params></user>' \
         "$number" "$number" "$phones"
 done)
+
+# what setup prints, filled in as an operator would
+socket=$(sed -e "s|{bindaddr}|$ip|; s|{permit}|127.0.0.1/32|; s|(choose one)|ifbus-secret|" "$setup/event_socket.conf.xml")
 
 cat > "$dir/conf/freeswitch.xml" <<XML
 <?xml version="1.0"?>
@@ -33,13 +38,7 @@ cat > "$dir/conf/freeswitch.xml" <<XML
    <param name="rtp-enable-zrtp" value="false"/>
   </settings></configuration>
   <configuration name="modules.conf"><modules>$load</modules></configuration>
-  <configuration name="event_socket.conf"><settings>
-   <param name="nat-map" value="false"/>
-   <param name="listen-ip" value="$ip"/><param name="listen-port" value="8021"/>
-   <param name="password" value="ifbus-secret"/>
-   <param name="apply-inbound-acl" value="loopback.auto"/>
-   <param name="stop-on-bind-error" value="true"/>
-  </settings></configuration>
+$socket
   <configuration name="console.conf"><mappings/><settings/></configuration>
   <configuration name="logfile.conf"><settings/><profiles><profile name="default">
    <settings><param name="logfile" value="$dir/log/freeswitch.log"/></settings>
@@ -91,12 +90,12 @@ ulimit -s 240
     -storage "$dir/storage" -temp "$dir/tmp" -scripts "$dir/scripts" -certs "$dir/certs" -cache "$dir/cache" \
     -grammar "$dir/grammar" -htdocs "$dir/htdocs" -sounds "$dir/sounds" > "$dir/log/console.txt" 2>&1 < /dev/null &
 echo $! > "$dir/run/lab.pid"
-for _ in $(seq 1 100); do
+for _ in $(seq 1 "${FS_TRIES:-100}"); do
     if bash -c "exec 3<>/dev/tcp/$ip/8021" 2> "$dir/log/wait.txt"; then
         echo "FreeSWITCH on $ip, phones at $phones, pid $(cat "$dir/run/lab.pid")"
         exit 0
     fi
-    kill -0 "$(cat "$dir/run/lab.pid")" || { tail -20 "$dir/log/console.txt" >&2; exit 1; }
+    kill -0 "$(cat "$dir/run/lab.pid")" || { tail -20 "$dir/log/console.txt" >&2; exit 3; }
     sleep 0.2
 done
 echo "FreeSWITCH does not answer on $ip" >&2

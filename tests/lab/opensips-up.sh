@@ -12,18 +12,22 @@
 #   TRUNK_ADDR  host:port behind +... and URIs       (default: BIND+2:5060)
 #   OSIPS_OURS  the address ifbus calls from         (default: BIND+3)
 #   OSIPS_AUTH=1   asks callers for digest: user lab, password labpass
+#   OSIPS_SETUP  folder with the two printed files, if not those of this source tree
+#   OSIPS_TRIES  how often it is asked whether it is up, every 0.2 s (default 50)
 #   OSIPS_LOGIN=1  its HTTP asks for Basic: user ifbus, password labtoken (4.0 and later)
+#
+# Exit code 3: OpenSIPS refuses the configuration.
 #
 # Needs the packages opensips and opensips-http-modules, or an installation with httpd. One call of the laboratory has
 # the trunk's peer as its caller, which is no address of ours.
 # Stop with: opensips-down.sh FOLDER BIND
 set -eu
 
-[ $# -ge 2 ] || { sed -n '2,20p' "$0"; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,24p' "$0"; exit 2; }
 DIR=$1; BIND=$2
 case "$BIND" in 127.*) ;; *) echo "refusing an address outside loopback: $BIND" >&2; exit 2;; esac
 # What `ifbus setup opensips` prints is what the laboratory runs.
-SETUP=$(cd "$(dirname "$0")/../../src/cli/setup/opensips" && pwd)
+SETUP=${OSIPS_SETUP:-$(cd "$(dirname "$0")/../../src/cli/setup/opensips" && pwd)}
 ROOT=${OSIPS_ROOT:-/usr}
 nextip() { echo "$1" | awk -F. -v n="$2" '{printf "%d.%d.%d.%d\n",$1,$2,$3,$4+n}'; }
 UA_ADDR=${UA_ADDR:-$(nextip "$BIND" 1):5060}
@@ -71,7 +75,6 @@ mpath="$MODS/"
 loadmodule "proto_udp.so"
 loadmodule "proto_tcp.so"
 loadmodule "maxfwd.so"
-loadmodule "sipmsgops.so"
 loadmodule "options.so"
 loadmodule "usrloc.so"
 modparam("usrloc", "working_mode_preset", "single-instance-no-db")
@@ -113,14 +116,14 @@ include_file "$I/ifbus-routes.cfg"
 CFG
 
 # ---- start ------------------------------------------------------------------
-"$BIN" -c -f "$I/opensips.cfg" > "$I/check.log" 2>&1 || { tail -20 "$I/check.log" >&2; exit 1; }
+"$BIN" -c -f "$I/opensips.cfg" > "$I/check.log" 2>&1 || { tail -20 "$I/check.log" >&2; exit 3; }
 "$BIN" -f "$I/opensips.cfg" -P "$I/pid" -m 128 -M 16 -w "$I" >> "$I/log" 2>&1 < /dev/null
 LOGIN=''; [ "${OSIPS_LOGIN:-0}" = 1 ] && LOGIN='-u ifbus:labtoken'
 i=0
 until [ -s "$I/pid" ] && curl -s -m 1 $LOGIN -H 'Content-Type: application/json' \
         -d '{"jsonrpc":"2.0","id":1,"method":"uptime"}' "http://$BIND:8888/mi" | grep -q result; do
     i=$((i+1))
-    [ $i -gt 50 ] && { echo "did not start; see $I/log" >&2; tail -20 "$I/log" >&2; exit 1; }
+    [ $i -gt "${OSIPS_TRIES:-50}" ] && { echo "did not start; see $I/log" >&2; tail -20 "$I/log" >&2; exit 1; }
     sleep 0.2
 done
 echo "pid=$(cat "$I/pid") sip=$BIND:5060 mi=http://$BIND:8888/mi,udp:$BIND:8889 phones=$UA_ADDR trunk=$TRUNK_ADDR ours=$OURS"

@@ -9,27 +9,33 @@
 #
 # Environment (all optional):
 #   UA_ADDR    host:port of the phones 1001..1008 (default: BIND+1:5060)
+#   YATE_SETUP folder with the printed files, if not those of this source tree
+#   YATE_TRIES how often it is looked whether it is up, every 0.2 s (default 50)
 #   HTTP_PORT  port of the file server of recordings (default 8088; needs python3)
 #
 # Ports: SIP UDP 5060, external module 5039, files HTTP 8088, RTP 20000-29998.
 # Stop with: yate-down.sh FOLDER
 set -eu
 
-[ $# -ge 3 ] || { sed -n '2,16p' "$0"; exit 2; }
+[ $# -ge 3 ] || { sed -n '2,18p' "$0"; exit 2; }
 PREFIX=$1; DIR=$2; BIND=$3
 nextip() { echo "$1" | awk -F. -v n="$2" '{printf "%d.%d.%d.%d\n",$1,$2,$3,$4+n}'; }
 UA_ADDR=${UA_ADDR:-$(nextip "$BIND" 1):5060}
 HTTP_PORT=${HTTP_PORT:-8088}
+SETUP=${YATE_SETUP:-$(cd "$(dirname "$0")/../../src/cli/setup/yate" && pwd)}
 mkdir -p "$DIR/conf" "$DIR/recordings"
 DIR=$(cd "$DIR" && pwd)
 C=$DIR/conf
 
-cat >"$C/yate.conf" <<END
+# what setup prints, filled in as an operator would
+fill() { sed -e "s|{bindaddr}|$BIND|; s|{permit}|127.0.0.1/32|" "$SETUP/$1"; }
+fill extmodule.conf >"$C/extmodule.conf"
+fill yate.conf >"$C/yate.conf"
+cat >>"$C/yate.conf" <<END
+
 [general]
 modload=no
 nodename=lab
-minworkers=4
-maxworkers=40
 addworkers=4
 warntime=0
 
@@ -38,30 +44,8 @@ maxroute=0
 dtmfdups=no
 
 [modules]
-extmodule.yate=yes
 regexroute.yate=yes
-ysipchan.yate=yes
-yrtpchan.yate=yes
-dumbchan.yate=yes
-tonegen.yate=yes
 tonedetect.yate=yes
-wavefile.yate=yes
-pbx.yate=yes
-conference.yate=yes
-cdrbuild.yate=yes
-END
-
-# Whoever can connect here owns the switch: no password, no address list.
-cat >"$C/extmodule.conf" <<END
-[general]
-maxqueue=1000
-timeout=5000
-timebomb=true
-
-[listener ifbus]
-type=tcp
-addr=$BIND
-port=5039
 END
 
 cat >"$C/ysipchan.conf" <<END
@@ -120,7 +104,7 @@ LD_LIBRARY_PATH="$PREFIX/lib" "$PREFIX/bin/yate" -m "$PREFIX/lib/yate" -e "$PREF
     -l "$DIR/yate.log" -Dn -F -vvv </dev/null >/dev/null 2>&1 &
 echo $! >"$DIR/yate.pid"
 i=0
-while [ $i -lt 50 ]; do
+while [ $i -lt "${YATE_TRIES:-50}" ]; do
     if grep -q 'engine is initialized' "$DIR/yate.log" 2>/dev/null; then
         echo "yate up: external module $BIND:5039, SIP $BIND:5060, files http://$BIND:$HTTP_PORT, sounds in $DIR"
         exit 0

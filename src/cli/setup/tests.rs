@@ -1,9 +1,11 @@
 use super::diff::Sections;
+use super::filled;
 use super::known::Known;
-use super::{ASTERISK, ELASTIX, FREESWITCH, filled, unseen};
+use super::parts::parts;
+use ifbus_call::Kind;
 
 fn part(word: &str) -> String {
-    let part = ASTERISK.iter().find(|part| part.word == word).unwrap();
+    let part = parts(Kind::Asterisk).iter().find(|part| part.word == word).unwrap();
     filled(part, &Known::default())
 }
 
@@ -55,7 +57,7 @@ fn what_is_known_is_filled_in() {
         host: Some("192.0.2.10".to_owned()),
         ours: Some("192.0.2.5".parse().unwrap()),
     };
-    let text = filled(ASTERISK.iter().find(|part| part.word == "manager").unwrap(), &known);
+    let text = filled(parts(Kind::Asterisk).iter().find(|part| part.word == "manager").unwrap(), &known);
     assert!(text.contains("bindaddr = 192.0.2.10\n") && text.contains("permit = 192.0.2.5/32\n"), "{text}");
     assert!(text.contains("secret = (choose one"), "a secret is never a default");
     assert!(part("manager").contains("permit = (choose one: "));
@@ -63,19 +65,28 @@ fn what_is_known_is_filled_in() {
 
 #[test]
 fn an_issabel_gets_files_that_its_updates_leave_alone_and_the_places_of_every_asterisk() {
-    let words: Vec<&str> = ELASTIX.iter().map(|part| part.word).collect();
+    let words: Vec<&str> = parts(Kind::Elastix).iter().map(|part| part.word).collect();
     assert_eq!(words, ["manager", "dialplan", "recordings", "pbxapi"]);
-    let of = |word: &str| filled(ELASTIX.iter().find(|part| part.word == word).unwrap(), &Known::default());
+    let of = |word: &str| {
+        filled(parts(Kind::Elastix).iter().find(|part| part.word == word).unwrap(), &Known::default())
+    };
     assert!(of("dialplan").starts_with(&part("dialplan")) && of("dialplan").contains("[ifbus-from-trunk]"));
     assert!(of("manager").contains("secret = (choose one") && !of("manager").contains("[general]"));
-    for part in &ELASTIX {
-        assert!(unseen(part).all(|(line, _)| part.text.contains(line)), "{}", part.word);
+}
+
+#[test]
+fn what_a_test_cannot_see_is_there() {
+    for part in Kind::ALL.into_iter().flat_map(parts) {
+        for (line, _) in part.unseen {
+            let is_it = |text: &str| text.trim_start().starts_with(line);
+            assert!(part.text.lines().any(is_it), "{}: {line}", part.file);
+        }
     }
 }
 
 #[test]
 fn an_xml_file_is_told_by_its_parameters() {
-    let text = filled(&FREESWITCH[0], &Known::default());
+    let text = filled(&parts(Kind::FreeSwitch)[0], &Known::default());
     let whole = Sections::parse(&text);
     assert_eq!(whole.missing_in(&Sections::parse(&text), false), [""; 0]);
     let theirs = "<configuration name=\"event_socket.conf\">\n <settings>\n  <param name=\"listen-ip\" value=\"::\"/>\n  \
@@ -95,7 +106,7 @@ fn an_xml_file_is_told_by_its_parameters() {
 #[test]
 fn a_script_is_compared_line_by_line() {
     let text = |word: &str| {
-        filled(super::KAMAILIO.iter().find(|part| part.word == word).unwrap(), &Known::default())
+        filled(parts(Kind::Kamailio).iter().find(|part| part.word == word).unwrap(), &Known::default())
     };
     for word in ["modules", "routes"] {
         let text = text(word);

@@ -36,7 +36,7 @@ pub(super) struct Ending {
     /// A look is under way.
     looking: bool,
     /// The callee's side as it was told to end, if the server says BYE to it.
-    callee: Option<Wire>,
+    callee: Option<Box<Wire>>,
 }
 
 impl Ending {
@@ -84,7 +84,7 @@ impl Kamailio {
                 let (leg, callee) = (ending.leg, ending.callee.take());
                 self.life.foreign.remove(&leg);
                 if let Some(callee) = callee {
-                    self.calls.end_stranger(leg, callee, self.now);
+                    self.calls.end_stranger(leg, *callee, self.now);
                 }
                 self.finish(ticket, Ok(Done::Proven));
             }
@@ -141,9 +141,9 @@ impl Kamailio {
 
 /// The dialog as the caller knows it. Kamailio says BYE to the caller first, and forgets the callee if the caller's answer
 /// is faster than its own second BYE (seen on 5.6.3): a second one from us ends what it left, and harms nothing else.
-fn callee_of(listed: &Listed) -> Option<Wire> {
+fn callee_of(listed: &Listed) -> Option<Box<Wire>> {
     let cseq: u32 = listed.caller.cseq.as_deref()?.parse().ok()?;
-    Some(Wire {
+    Some(Box::new(Wire {
         call_id: listed.call_id.clone(),
         local_tag: listed.caller.tag.clone()?,
         remote_tag: listed.callee.tag.clone()?,
@@ -153,7 +153,7 @@ fn callee_of(listed: &Listed) -> Option<Wire> {
         local_cseq: cseq.checked_add(1)?,
         target: listed.callee.contact.clone()?,
         ..Wire::default()
-    })
+    }))
 }
 
 fn unsayable(unfit: Unfit) -> Refused {
