@@ -8,7 +8,6 @@ use ifbus_adapters::{Settings, adapter::Secret};
 use ifbus_call::{InstanceId, Kind};
 use ifbus_doubles::asterisk::{Bind, Options, Profile};
 use ifbus_doubles::gateway::Studio;
-use ifbus_doubles::kamailio;
 use ifbus_doubles::phone::Phones;
 
 use crate::site::{Site, Target, real};
@@ -19,28 +18,58 @@ const LACKS: &[(&str, &str)] = &[
     ("address without a template", "every form of address has a target"),
 ];
 
-/// Every target of this kind.
+/// Every proxy with an anchor: the doubles, and real ones where an anchor is named beside them.
 pub fn targets() -> Vec<Target> {
-    let target = |name: &str, real, open| Target {
-        name: name.to_owned(),
-        kind: Kind::Kamailio,
-        real,
-        way: "json-rpc, evapi and sip, media of an asterisk",
-        open,
-    };
-    let double = || {
-        let proxy = super::kamailio::simulated(kamailio::Profile::V56);
-        Ok(Box::new(Anchored { proxy, anchor: Anchor::simulated(), listen: free() }) as Box<dyn Site>)
-    };
-    let installed = || {
-        let proxy = super::kamailio::installed("5.6")?;
-        let ip = real("IFBUS_REAL_ANCHOR", "22")?;
-        Ok(Box::new(Anchored { proxy, anchor: Anchor::Real(ip), listen: free() }) as Box<dyn Site>)
-    };
+    use ifbus_doubles::{kamailio, opensips};
+    let (v40, v36) = (opensips::Profile::V40, opensips::Profile::V36);
     vec![
-        target("kamailio 5.6 double anchored", false, Box::new(double)),
-        target("kamailio 5.6 real anchored", true, Box::new(installed)),
+        double(Kind::Kamailio, "5.6", JSON_RPC, || Ok(super::kamailio::simulated(kamailio::Profile::V56))),
+        installed(Kind::Kamailio, "5.6", JSON_RPC, || super::kamailio::installed("5.6")),
+        double(Kind::OpenSips, "3.6", HTTP, move || super::opensips::simulated(v36, false)),
+        double(Kind::OpenSips, "4.0", HTTP, move || super::opensips::simulated(v40, false)),
+        double(Kind::OpenSips, "4.0", UDP, move || super::opensips::simulated(v40, true)),
+        installed(Kind::OpenSips, "4", HTTP, || super::opensips::installed(false)),
+        installed(Kind::OpenSips, "4", UDP, || super::opensips::installed(true)),
     ]
+}
+
+/// A way of speaking to a proxy: what tells it from others of its kind, and its words in what was proven.
+type Way = (&'static str, &'static str);
+
+const JSON_RPC: Way = ("", "json-rpc, evapi and sip, media of an asterisk");
+const HTTP: Way = (" http", "http and sip, media of an asterisk");
+const UDP: Way = (" udp", "udp and sip, media of an asterisk");
+
+type Opened = Result<Box<dyn Site>, String>;
+
+fn double(kind: Kind, version: &str, way: Way, open: impl Fn() -> Opened + Send + Sync + 'static) -> Target {
+    target(kind, &format!("{version} double"), false, way, move || {
+        Ok(Box::new(Anchored { proxy: open()?, anchor: Anchor::simulated(), listen: free() })
+            as Box<dyn Site>)
+    })
+}
+
+fn installed(
+    kind: Kind,
+    version: &str,
+    way: Way,
+    open: impl Fn() -> Opened + Send + Sync + 'static,
+) -> Target {
+    target(kind, &format!("{version} real"), true, way, move || {
+        let anchor = Anchor::Real(real("IFBUS_REAL_ANCHOR", "22")?);
+        Ok(Box::new(Anchored { proxy: open()?, anchor, listen: free() }) as Box<dyn Site>)
+    })
+}
+
+fn target(
+    kind: Kind,
+    place: &str,
+    real: bool,
+    way: Way,
+    open: impl Fn() -> Opened + Send + Sync + 'static,
+) -> Target {
+    let name = format!("{kind} {place}{} anchored", way.0);
+    Target { name, kind, real, way: way.1, open: Box::new(open) }
 }
 
 /// The proxy and the server whose media it borrows.

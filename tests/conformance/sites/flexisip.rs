@@ -42,17 +42,23 @@ pub fn targets() -> Vec<Target> {
         |name: String, real, open| Target { name, kind: Kind::Flexisip, real, way: "sip and pushes", open };
     let mut targets = Vec::new();
     for (version, profile) in [("2.3", Profile::V23), ("2.7", Profile::V27)] {
-        let double = move || Ok(Box::new(Place::simulated(profile)?) as Box<dyn Site>);
+        let double = move || simulated(profile);
         targets.push(target(format!("flexisip {version} double"), false, Box::new(double)));
     }
-    let installed = || {
-        let found =
-            ["2.3.3", "2.3", "2.7"].into_iter().find_map(|name| real("IFBUS_REAL_FLEXISIP", name).ok());
-        let ip = found.ok_or("no real server: IFBUS_REAL_FLEXISIP names none")?;
-        Ok(Box::new(Place::real(ip)?) as Box<dyn Site>)
-    };
     targets.push(target("flexisip real".to_owned(), true, Box::new(installed)));
     targets
+}
+
+/// A double.
+pub(super) fn simulated(profile: Profile) -> Result<Box<dyn Site>, String> {
+    Ok(Box::new(Place::simulated(profile)?))
+}
+
+/// The one that is installed.
+pub(super) fn installed() -> Result<Box<dyn Site>, String> {
+    let found = ["2.3.3", "2.3", "2.7"].into_iter().find_map(|name| real("IFBUS_REAL_FLEXISIP", name).ok());
+    let ip = found.ok_or("no real server: IFBUS_REAL_FLEXISIP names none")?;
+    Ok(Box::new(Place::real(ip)?))
 }
 
 /// A server, its phones, and where we are.

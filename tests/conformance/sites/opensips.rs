@@ -38,19 +38,25 @@ pub fn targets() -> Vec<Target> {
     for (version, profile, by_udp) in
         [("4.0", Profile::V40, false), ("4.0", Profile::V40, true), ("3.6", Profile::V36, false)]
     {
-        let double = move || Ok(Box::new(Place::simulated(profile, by_udp)?) as Box<dyn Site>);
+        let double = move || simulated(profile, by_udp);
         targets.push(target(version, "double", by_udp, Box::new(double)));
     }
     for by_udp in [false, true] {
-        let installed = move || {
-            let found =
-                ["4", "4.0", "3.6"].into_iter().find_map(|version| real("IFBUS_REAL_OPENSIPS", version).ok());
-            let ip = found.ok_or("no real server: IFBUS_REAL_OPENSIPS names none")?;
-            Ok(Box::new(Place::real(ip, by_udp)?) as Box<dyn Site>)
-        };
-        targets.push(target("4", "real", by_udp, Box::new(installed)));
+        targets.push(target("4", "real", by_udp, Box::new(move || installed(by_udp))));
     }
     targets
+}
+
+/// A double.
+pub(super) fn simulated(profile: Profile, by_udp: bool) -> Result<Box<dyn Site>, String> {
+    Ok(Box::new(Place::simulated(profile, by_udp)?))
+}
+
+/// The one that is installed.
+pub(super) fn installed(by_udp: bool) -> Result<Box<dyn Site>, String> {
+    let found = ["4", "4.0", "3.6"].into_iter().find_map(|version| real("IFBUS_REAL_OPENSIPS", version).ok());
+    let ip = found.ok_or("no real server: IFBUS_REAL_OPENSIPS names none")?;
+    Ok(Box::new(Place::real(ip, by_udp)?))
 }
 
 /// A server, its phones, and where we are.
