@@ -95,7 +95,7 @@ fn run(target: &Target, wanted: &[String]) -> (Option<String>, Vec<(&'static str
             Ok(()) => Outcome::Pass(began.elapsed().as_secs_f64()),
             Err(panic) => Outcome::Fail(words(panic.as_ref())),
         };
-        say(target, name, &outcome);
+        say(target, name, stage.site.instead(name), &outcome);
         outcomes.push((*name, outcome));
         stage.clear();
     }
@@ -125,9 +125,10 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Tells of a cell as soon as it is over.
-fn say(target: &Target, name: &str, outcome: &Outcome) {
+fn say(target: &Target, name: &str, instead: Option<&str>, outcome: &Outcome) {
+    let instead = instead.map(|words| format!(", promised: {words}")).unwrap_or_default();
     match outcome {
-        Outcome::Pass(seconds) => println!("ok      {target:<24} {name:<44} {seconds:5.1} s"),
+        Outcome::Pass(seconds) => println!("ok      {target:<24} {name:<44} {seconds:5.1} s{instead}"),
         Outcome::Fail(why) => {
             println!("FAILED  {target:<24} {name}\n        {}", why.replace('\n', "\n        "))
         }

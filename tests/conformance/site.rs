@@ -61,6 +61,12 @@ pub trait Site {
         None
     }
 
+    /// What this kind promises instead of what a cell is about: words that its refusal has, which the cell asserts. Shown
+    /// beside the cell.
+    fn instead(&self, _cell: &str) -> Option<&'static str> {
+        None
+    }
+
     /// Cells that this kind cannot pass, by the beginnings of their names, and why.
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         &[]

@@ -338,8 +338,8 @@ impl Stage {
         leg.map(|leg| leg.id.parse().expect("a leg id"))
     }
 
-    pub fn hang_up_foreign(&self, leg: LegId) {
-        self.wait(self.fleet().control.hang_up_foreign(leg)).expect("a listed leg can be ended");
+    pub fn hang_up_foreign(&self, leg: LegId) -> Result<(), Problem> {
+        self.wait(self.fleet().control.hang_up_foreign(leg)).map(|_| ())
     }
 
     pub fn server(&self) -> Arc<ifbus_fleet::view::ServerView> {

@@ -6,6 +6,9 @@ use ifbus_fleet::view::ServerState;
 
 use crate::stage::Stage;
 
+/// Its name.
+pub const NAME: &str = "drain and undrain";
+
 /// Closed on both sides, also after a kill of ours, and open again.
 pub fn drain_and_undrain(stage: &Stage) {
     let id = stage.talk("1001", "1002");
@@ -13,11 +16,18 @@ pub fn drain_and_undrain(stage: &Stage) {
     let drained = stage.server();
     assert_eq!(drained.state, ServerState::Draining);
     let inbound = drained.drain.as_ref().and_then(|drain| drain.inbound.clone());
-    assert_eq!(inbound, Some(Inbound::Closed), "the lab has what is needed: {drained:?}");
+    let open = stage.site.instead(NAME);
+    match (open, &inbound) {
+        (None, inbound) => {
+            assert_eq!(*inbound, Some(Inbound::Closed), "the lab has what is needed: {drained:?}")
+        }
+        (Some(words), Some(Inbound::Open { need: Some(need) })) => assert!(need.contains(words), "{need}"),
+        (Some(words), _) => panic!("nobody says that {words}: {drained:?}"),
+    }
     let refused = stage.place("1003", "1004").expect_err("no new call of ours");
     assert_eq!(refused.code, Code::NoEligibleServer);
     assert_eq!(refused.skipped.iter().map(|skip| &*skip.reason).collect::<Vec<_>>(), ["draining"]);
-    assert!(!stage.site.lets_in(), "no new call from outside");
+    assert_eq!(stage.site.lets_in(), open.is_some(), "no new call from outside, or that is said");
     stage.hear_each_other("1001", "1002");
     stage.kill_and_restart_as(ServerState::Draining);
     stage.hang_up(id);

@@ -20,7 +20,7 @@ const LACKS: &[(&str, &str)] = &[
 
 /// Every proxy with an anchor: the doubles, and real ones where an anchor is named beside them.
 pub fn targets() -> Vec<Target> {
-    use ifbus_doubles::{kamailio, opensips};
+    use ifbus_doubles::{flexisip, kamailio, opensips};
     let (v40, v36) = (opensips::Profile::V40, opensips::Profile::V36);
     vec![
         double(Kind::Kamailio, "5.6", JSON_RPC, || Ok(super::kamailio::simulated(kamailio::Profile::V56))),
@@ -30,6 +30,9 @@ pub fn targets() -> Vec<Target> {
         double(Kind::OpenSips, "4.0", UDP, move || super::opensips::simulated(v40, true)),
         installed(Kind::OpenSips, "4", HTTP, || super::opensips::installed(false)),
         installed(Kind::OpenSips, "4", UDP, || super::opensips::installed(true)),
+        double(Kind::Flexisip, "2.3", PUSHES, || super::flexisip::simulated(flexisip::Profile::V23)),
+        double(Kind::Flexisip, "2.7", PUSHES, || super::flexisip::simulated(flexisip::Profile::V27)),
+        installed(Kind::Flexisip, "2", PUSHES, super::flexisip::installed),
     ]
 }
 
@@ -39,6 +42,7 @@ type Way = (&'static str, &'static str);
 const JSON_RPC: Way = ("", "json-rpc, evapi and sip, media of an asterisk");
 const HTTP: Way = (" http", "http and sip, media of an asterisk");
 const UDP: Way = (" udp", "udp and sip, media of an asterisk");
+const PUSHES: Way = ("", "sip and pushes, media of an asterisk");
 
 type Opened = Result<Box<dyn Site>, String>;
 
@@ -162,6 +166,10 @@ impl Site for Anchored {
 
     fn foreign_name(&self, phone: &str) -> String {
         self.proxy.foreign_name(phone)
+    }
+
+    fn instead(&self, cell: &str) -> Option<&'static str> {
+        self.proxy.instead(cell)
     }
 
     fn keeps_ringing(&self) -> bool {

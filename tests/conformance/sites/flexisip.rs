@@ -8,7 +8,7 @@ use std::time::Duration;
 use ifbus_adapters::{Settings, adapter::Secret};
 use ifbus_call::{InstanceId, Kind};
 use ifbus_doubles::double::Reachable as _;
-use ifbus_doubles::flexisip::{Bind, FlexisipServer, Options, Profile};
+use ifbus_doubles::flexisip::{Bind, FlexisipServer, Options, Profile, push_as};
 use ifbus_doubles::phone::Phones;
 use ifbus_doubles::phone::shell::attack;
 use ifbus_doubles::tls::{Days, Identity};
@@ -21,19 +21,26 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Cells that this kind cannot pass, by the beginnings of their names, and why.
 const LACKS: &[(&str, &str)] = &[
-    ("connect", "it tells its version nowhere in SIP"),
-    ("health", "it has no management that could be probed, SIP is all there is"),
     ("mute", "needs a media anchor"),
     ("conference", "needs a media anchor"),
     ("record", "needs a media anchor"),
     ("fetch-recording", "needs a media anchor"),
     ("dtmf from a phone", "tones flow between the phones; needs a media anchor"),
     ("moved by a phone", "a phone's own REFER is not followed"),
-    ("drain", "it has no switch while it runs"),
-    ("list: foreign", "nothing is replayed after a restart of ours"),
-    ("hangup of a foreign", "no Flexisip can"),
-    ("forged hangup", "it lists no calls, so there are no names to look up past us"),
     ("address without a template", "every form of address has a target"),
+];
+
+/// Before a name that is to be ended by a push.
+const PUSH: &str = "push:";
+
+/// What a real one shows.
+const KEY: &str = "LABKEY123";
+
+/// What it promises instead, by the beginnings of the cells' names, in words of its answers.
+const INSTEAD: &[(&str, &str)] = &[
+    ("list: foreign", "calls of others that began before ifbus did are not shown"),
+    ("hangup of a foreign", "Flexisip cannot end calls of others"),
+    ("drain", "no switch that refuses new calls while it runs"),
 ];
 
 /// Every target of this kind.
@@ -67,6 +74,9 @@ struct Place {
     double: Option<FlexisipServer>,
     sip: SocketAddr,
     settings: Settings,
+    /// Where pushes are expected, and what they show.
+    pushes: SocketAddr,
+    key: String,
     /// The certificate that pushes of a real one need.
     _files: Option<tempfile::TempDir>,
     _turn: Option<MutexGuard<'static, ()>>,
@@ -82,15 +92,32 @@ impl Place {
         let pushes = pushes.expect("loopback has ports");
         let mut options = Options::new(profile).with_phones(at);
         options.events = Some(pushes);
-        let key = options.events_key.clone();
+        options.accounts[0].address = "ifbus@127.0.0.1".to_owned();
+        let (key, api_key) = (options.events_key.clone(), options.api_key.clone());
         let double = FlexisipServer::start(Bind::default(), options).expect("loopback has ports");
         let ours = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let ours = ours.expect("loopback has ports");
         let sip = double.sip();
         let mut settings = settings(sip, ours, pushes, &key);
-        settings.set.insert("domain".to_owned(), "127.0.0.1".to_owned());
-        let double = Some(double);
-        Ok(Self { phones: Arc::new(phones), double, sip, settings, _files: None, _turn: None })
+        let port = double.api().port().to_string();
+        let set = [("domain", "127.0.0.1"), ("api", "127.0.0.1"), ("api_tls", "off"), ("api_port", &port)];
+        settings.set.extend(set.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        settings.auth.insert("apikey".to_owned(), Secret::new(api_key));
+        // one of them knows us by our address, the other one has an account for us
+        if profile == Profile::V27 {
+            let account = [("sip_user", "ifbus"), ("sip_secret", "labpass")];
+            settings.auth.extend(account.map(|(key, value)| (key.to_owned(), Secret::new(value))));
+        }
+        Ok(Self {
+            phones: Arc::new(phones),
+            double: Some(double),
+            sip,
+            settings,
+            pushes,
+            key,
+            _files: None,
+            _turn: None,
+        })
     }
 
     /// Phones at the next address, a peer at the one after, pushes to the fifth, ourselves at the tenth.
@@ -99,7 +126,7 @@ impl Place {
         let next = |offset: u32, port: u16| SocketAddr::from((Ipv4Addr::from(u32::from(ip) + offset), port));
         let at = next(1, 5060);
         let phones = Both::start(at, next(2, 5070)).map_err(|error| format!("no phones at {at}: {error}"))?;
-        let mut settings = settings(next(0, 5060), next(9, 5070), next(4, 8443), "LABKEY123");
+        let mut settings = settings(next(0, 5060), next(9, 5070), next(4, 8443), KEY);
         settings.set.insert("domain".to_owned(), "lab.test".to_owned());
         let folder = tempfile::tempdir().map_err(|error| format!("no folder: {error}"))?;
         let (certificate, key) = Identity::self_signed(&["ifbus"], Days::default()).pem();
@@ -113,6 +140,8 @@ impl Place {
             double: None,
             sip: next(0, 5060),
             settings,
+            pushes: next(4, 8443),
+            key: KEY.to_owned(),
             _files: Some(folder),
             _turn: Some(turn),
         })
@@ -144,18 +173,40 @@ impl Site for Place {
         self.attack("5551234", Duration::from_millis(100))
     }
 
+    /// A number; or pushes of his own making, with the right key and without.
     fn hostile_call(&self, raw: &str) {
-        self.attack(raw, Duration::from_millis(300));
+        let Some(native) = raw.strip_prefix(PUSH) else {
+            self.attack(raw, Duration::from_millis(300));
+            return;
+        };
+        let calls = "/api/statistics/calls";
+        let began = format!(
+            r#"{{"id":"{native}","sip_call_id":"{native}","from":"1@x","to":"2@x","devices":{{}},"ended_at":null}}"#
+        );
+        for key in ["not the key", &self.key] {
+            for (method, path, body) in [
+                ("POST", calls.to_owned(), began.as_str()),
+                ("PATCH", format!("{calls}/{native}"), r#"{"ended_at":"2026-11-24T12:00:00Z"}"#),
+            ] {
+                // a real one speaks TLS there, and he does not
+                let _ = push_as(key, self.pushes, method, &path, body);
+            }
+        }
     }
 
-    /// Whoever ends a leg by a push has to have the key; a number becomes a part of JSON.
+    /// A number becomes a part of JSON; whoever ends a leg by a push has to have the key, and this one has it.
     fn forgeries(&self, native: &str) -> Vec<String> {
-        vec![format!("777\",\"callId\":\"{native}"), format!("777\r\nCall-ID: {native}\r\nX: y")]
+        vec![
+            format!("777\",\"callId\":\"{native}"),
+            format!("777\r\nCall-ID: {native}\r\nX: y"),
+            format!("{PUSH}{native}"),
+        ]
     }
 
-    /// It lists no calls, to nobody.
-    fn natives(&self, _: InstanceId) -> Vec<String> {
-        Vec::new()
+    /// It lists no calls, to nobody; whoever reads along knows them all the same.
+    fn natives(&self, instance: InstanceId) -> Vec<String> {
+        let prefix = format!("ib-{instance}-");
+        self.phones.call_ids().into_iter().filter(|id| id.starts_with(&prefix)).collect()
     }
 
     fn foreign_call(&self, from: &str, to: &str) {
@@ -172,6 +223,10 @@ impl Site for Place {
 
     fn nobody(&self) -> (&'static str, &'static str) {
         NOBODY
+    }
+
+    fn instead(&self, cell: &str) -> Option<&'static str> {
+        INSTEAD.iter().find(|(name, _)| cell.starts_with(name)).map(|(_, words)| *words)
     }
 
     fn keeps_ringing(&self) -> bool {

@@ -247,6 +247,11 @@ impl Both {
         Ok(Self { called: SipServer::start(&[called])?, callers: SipServer::start(&[callers])? })
     }
 
+    /// Call-IDs of the calls that those who are called have answered.
+    pub(super) fn call_ids(&self) -> Vec<String> {
+        self.called.call_ids()
+    }
+
     fn each(&self) -> [&SipServer; 2] {
         [&self.called, &self.callers]
     }

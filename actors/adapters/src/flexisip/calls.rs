@@ -62,7 +62,10 @@ impl Flexisip {
     fn sip_asked(&mut self, ticket: Ticket, answered: Result<Duration, String>) {
         match ticket {
             RISING if self.phase == Phase::Rising => match answered {
-                Ok(_) => self.ready(),
+                Ok(_) => {
+                    self.life.sip_answers = true;
+                    self.rise();
+                }
                 Err(why) if why == "no answer in time" => {
                     self.down(Interface::Sip, DownReason::Silent(SILENT));
                 }

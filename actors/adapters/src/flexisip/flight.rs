@@ -38,6 +38,10 @@ pub(super) enum Timer {
     Ping,
     /// The server may have begun anew: if SIP answers, calls are offered again.
     Mend,
+    /// The question for the release is repeated.
+    AskAgain,
+    /// Nobody waits longer for its answer.
+    Unnamed,
     /// An order is to be done.
     Order(Ticket),
 }

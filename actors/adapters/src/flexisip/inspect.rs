@@ -10,6 +10,7 @@ use super::api::{Account, PING, Page, Trouble, devices, escaped, pong, read};
 use super::flight::{Look, Purpose, Work};
 use super::machine::Flexisip;
 use super::options::Login;
+use super::orders::{NO_DRAIN, NO_END, NO_PAST};
 use super::push::Port;
 use crate::adapter::Ticket;
 
@@ -38,6 +39,8 @@ impl Flexisip {
     pub(super) fn inspect(&mut self, ticket: Ticket) {
         let mut open = BTreeSet::from([Look::Sip]);
         let mut findings = vec![self.how_events_stand(), self.who_we_are()];
+        findings.extend(self.what_it_showed());
+        findings.extend(what_it_cannot());
         match &self.options.api {
             None => findings.push(finding(
                 "accounts",
@@ -197,6 +200,12 @@ impl Flexisip {
     }
 }
 
+/// What no Flexisip can, before somebody finds out.
+fn what_it_cannot() -> [Finding; 3] {
+    [("drain", NO_DRAIN), ("hangup", NO_END), ("list", NO_PAST)]
+        .map(|(area, text)| finding(area, Verdict::Skip, text.to_owned(), ""))
+}
+
 const fn area(look: Look) -> (&'static str, &'static str) {
     match look {
         Look::Sip => {
@@ -214,7 +223,7 @@ fn said(text: &str) -> Seen {
     Seen::Said(Verdict::Ok, text.to_owned(), "")
 }
 
-fn finding(area: &str, verdict: Verdict, text: String, fix: &str) -> Finding {
+pub(super) fn finding(area: &str, verdict: Verdict, text: String, fix: &str) -> Finding {
     let fix = (!fix.is_empty()).then(|| fix.to_owned());
     Finding { area: area.to_owned(), verdict, text, fix }
 }

@@ -12,15 +12,15 @@ use super::flight::{Timer, Work};
 use super::foreign::Foreign;
 use super::options::Options;
 use super::push::Push;
+use super::release::{LINK, Release};
 use crate::adapter::{Adapter, Down, DownReason, Input, LinkId, Output, Ready, Ticket, Warning};
 use crate::proxied::Calls;
+use crate::random::Random;
 use crate::timers::Timers;
 
 /// A life of the server's that never changes: calls of ours are between us and the phones, and go on when the proxy
 /// begins anew (sheet, section 7).
 const BOOT: &str = "calls outlive the proxy";
-/// It says its version nowhere in SIP, and its account manager has one of its own.
-const VERSION: &str = "Flexisip";
 
 /// Flexisip, as a machine without input or output.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub struct Flexisip {
     pub(super) server: ServerName,
     pub(super) now: Nanos,
     pub(super) out: VecDeque<Output>,
+    pub(super) random: Random,
     pub(super) epoch: Epoch,
     pub(super) phase: Phase,
     pub(super) life: Life,
@@ -60,8 +61,11 @@ pub(super) struct Life {
     pub(super) timers: Timers<Timer>,
     pub(super) orders: BTreeMap<Ticket, Work>,
     pub(super) push: Push,
+    pub(super) release: Release,
     /// The server was asked whether it is there.
     pub(super) asked: bool,
+    /// It is.
+    pub(super) sip_answers: bool,
 }
 
 impl Flexisip {
@@ -74,6 +78,7 @@ impl Flexisip {
             server,
             now: Nanos::ZERO,
             out: VecDeque::new(),
+            random: Random::new(!seed),
             epoch: Epoch(0),
             phase: Phase::Off,
             life: Life::default(),
@@ -109,6 +114,7 @@ impl Flexisip {
         self.phase = Phase::Rising;
         self.life = Life::default();
         self.calls.start(self.now);
+        self.ask_release();
         self.open_port();
         self.ping_api();
     }
@@ -118,7 +124,7 @@ impl Flexisip {
         self.phase = Phase::Ready;
         let seen = self.seen();
         let boot = Boot(BOOT.to_owned());
-        let version = VERSION.to_owned();
+        let version = self.version();
         self.out.push_back(Output::Ready(Ready { epoch: self.epoch, boot, version, seen }));
         if std::mem::take(&mut self.broke_off) {
             self.mend();
@@ -143,6 +149,7 @@ impl Flexisip {
         self.calls.agent_mut().release_orders(self.now);
         self.forward_calls();
         self.close_port();
+        self.drop_question();
         self.life = Life::default();
     }
 
@@ -157,6 +164,8 @@ impl Flexisip {
             match timer {
                 Timer::Reopen => self.open_port(),
                 Timer::Ping => self.ping_peers(),
+                Timer::AskAgain => self.send_question(),
+                Timer::Unnamed => self.settle_release(),
                 Timer::Mend => self.calls.ask_sip(MENDING, self.now),
                 Timer::Order(ticket) => self.order_late(ticket),
             }
@@ -175,10 +184,15 @@ impl Adapter for Flexisip {
         match input {
             Input::Start(epoch) if epoch > self.epoch => self.start(epoch),
             Input::Stop => self.stop(),
+            Input::Opened(link) if self.is_current(link) && link.slot == LINK => self.send_question(),
             Input::Opened(link) if self.is_current(link) => self.port_opened(link.slot),
             Input::Accepted { listener, link, from } if self.is_current(link) => {
                 self.peer_came(listener.slot, link.slot, from);
             }
+            Input::Bytes(link, bytes) if self.is_current(link) && link.slot == LINK => {
+                self.question_answered(bytes);
+            }
+            Input::Closed(link, _) if self.is_current(link) && link.slot == LINK => self.settle_release(),
             Input::Bytes(link, bytes) if self.is_current(link) => self.peer_said(link.slot, bytes),
             Input::Closed(link, error) if self.is_current(link) => self.link_closed(link.slot, &error),
             Input::Http(id, result) if self.phase != Phase::Off && id.epoch == self.epoch => {

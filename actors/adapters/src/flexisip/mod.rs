@@ -16,6 +16,7 @@ pub mod options;
 mod orders;
 mod push;
 mod pushed;
+mod release;
 
 pub use machine::Flexisip;
 pub use options::{KEYS, Options};

@@ -13,9 +13,12 @@ use crate::adapter::{Output, Ticket};
 const ORDER_WITHIN: Duration = Duration::from_secs(12);
 
 /// What no Flexisip can (sheet, sections 0 and 2).
-const NO_END: &str = "Flexisip cannot end calls of others: it has no control of dialogs";
-const NO_DRAIN: &str =
+pub(super) const NO_END: &str = "Flexisip cannot end calls of others: it has no control of dialogs";
+pub(super) const NO_DRAIN: &str =
     "Flexisip has no switch that refuses new calls while it runs: point DNS or a balancer elsewhere";
+
+pub(super) const NO_PAST: &str =
+    "Flexisip lists nothing and replays nothing: calls of others that began before ifbus did are not shown";
 
 impl Flexisip {
     pub(super) fn order(&mut self, ticket: Ticket, order: Order) {

@@ -6,4 +6,5 @@ mod hostile;
 mod options;
 mod orders;
 mod pushes;
+mod release;
 mod rig;

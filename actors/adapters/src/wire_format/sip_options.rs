@@ -18,16 +18,24 @@ impl Question {
     /// Our own address is unknown here: `rport` makes the server answer to where the datagram came from (RFC 3581).
     #[must_use]
     pub fn datagram(&self, host: &str, port: u16) -> Vec<u8> {
-        let id = self.id;
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        self.message(&format!("sip:{host}:{port}"), "ifbus@ifbus.invalid", "UDP")
+    }
+
+    /// The same about somebody else: his URI, our own `user@host`, and the transport, `UDP` or `TCP`.
+    ///
+    /// `Max-Forwards` is 1, so that nobody behind the server is asked by a server that counts.
+    #[must_use]
+    pub fn message(&self, uri: &str, from: &str, transport: &str) -> Vec<u8> {
+        let id = self.id;
         let mut text = String::with_capacity(400);
         write!(
             text,
-            "OPTIONS sip:{host}:{port} SIP/2.0\r\n\
-             Via: SIP/2.0/UDP ifbus.invalid;branch=z9hG4bK{id:032x};rport\r\n\
+            "OPTIONS {uri} SIP/2.0\r\n\
+             Via: SIP/2.0/{transport} ifbus.invalid;branch=z9hG4bK{id:032x};rport\r\n\
              Max-Forwards: 1\r\n\
-             From: <sip:ifbus@ifbus.invalid>;tag={id:032x}\r\n\
-             To: <sip:{host}:{port}>\r\n\
+             From: <sip:{from}>;tag={id:032x}\r\n\
+             To: <{uri}>\r\n\
              Call-ID: {id:032x}@ifbus.invalid\r\n\
              CSeq: 1 OPTIONS\r\n\
              Contact: <sip:ifbus@ifbus.invalid>\r\n\
@@ -54,6 +62,18 @@ impl Question {
         });
         (ours && (100..700).contains(&status)).then_some(status)
     }
+}
+
+/// Who answered, by `Server` or `User-Agent`, as the datagram has it.
+#[must_use]
+pub fn server(datagram: &[u8]) -> Option<&str> {
+    let head = &datagram[..datagram.len().min(4096)];
+    let lines = std::str::from_utf8(head).ok()?.split("\r\n").take_while(|line| !line.is_empty());
+    let named = |(key, _): &(&str, &str)| {
+        let key = key.trim();
+        key.eq_ignore_ascii_case("Server") || key.eq_ignore_ascii_case("User-Agent")
+    };
+    lines.filter_map(|line| line.split_once(':')).find(named).map(|(_, value)| value.trim())
 }
 
 #[cfg(test)]

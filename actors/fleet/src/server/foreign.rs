@@ -1,6 +1,7 @@
 //! Legs that are not ours: listed, and ended when a user names one. Nothing else is ever done to them.
 
-use ifbus_call::{Cause, LegId, Order, Outcome};
+use ifbus_call::order::Evidence;
+use ifbus_call::{Cause, LegId, Order, Outcome, Refused, Why};
 use ifbus_supervision::{Answer, World};
 
 use super::{HangUpForeign, Purpose, Server, at};
@@ -39,10 +40,18 @@ impl Server {
         self.give(Order::List, Purpose::Reconcile(now), now);
         ending.answer.give(match outcome {
             Ok(_) => Ok(ending.view),
-            Err(refused) => {
-                Err(Problem::new(Code::ServerRefused, format!("the leg was not ended: {refused}")))
-            }
+            Err(refused) => Err(not_ended(&refused)),
         });
+    }
+}
+
+/// A server that cannot end what others began was asked for nothing: the leg is simply not ours.
+fn not_ended(refused: &Refused) -> Problem {
+    match (&refused.said, refused.why, refused.evidence) {
+        (Some(said), Why::Refused, Evidence::NothingSent) => {
+            Problem::new(Code::NotOurs, format!("nothing was sent: {}", said.text))
+        }
+        _ => Problem::new(Code::ServerRefused, format!("the leg was not ended: {refused}")),
     }
 }
 

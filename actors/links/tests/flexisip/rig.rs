@@ -488,10 +488,13 @@ fn take(output: Output, machine: &mut dyn Adapter, wires: &mut Wires, out: &RefC
             wires.port = Some((link, port));
         }
         Output::Send(link, bytes) => {
-            if let Some((_, port)) = &wires.port {
+            if let Some(open) = wires.links.get(&link) {
+                open.send(bytes);
+            } else if let Some((_, port)) = &wires.port {
                 port.send(link, bytes);
             }
         }
+        Output::Close(link) if wires.links.contains_key(&link) => drop(wires.links.remove(&link)),
         Output::Close(link) => match &wires.port {
             Some((open, _)) if *open == link => wires.port = None,
             Some((_, port)) => port.close(link),

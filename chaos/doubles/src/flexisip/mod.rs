@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub use options::{Account, Options};
 pub use profile::Profile;
-pub use pusher::Push;
+pub use pusher::{Push, push_as};
 pub use server::{Bind, FlexisipServer};
 
 use crate::double::{self, Double, Link, Mortal, Reachable};
@@ -77,6 +77,7 @@ impl Flexisip {
         rules.wall = options.wall;
         rules.trying = "Trying";
         rules.hides_503 = false;
+        rules.nameless_keepalive = !options.profile.names_itself;
         Self {
             proxy: Proxy::new(rules, options.seed),
             wire: Wire::new(options.seed),

@@ -60,6 +60,15 @@ pub(super) fn run(pushes: &Receiver<Push>, to: SocketAddr) {
     }
 }
 
+/// Pushes once, as somebody who is no Flexisip may, over a connection of his own; his word is out when it was answered.
+///
+/// # Errors
+///
+/// Nobody listens there, or nobody answered.
+pub fn push_as(key: &str, to: SocketAddr, method: &str, path: &str, body: &str) -> io::Result<()> {
+    Line::ready(&mut None, to)?.say(method, path, body, key)
+}
+
 /// A connection.
 #[derive(Debug)]
 struct Line {

@@ -106,6 +106,11 @@ impl SipServer {
         self.shared.with(|machine, now| machine.call(number, to, server, local, now));
     }
 
+    /// Call-IDs of the calls that are answered: what somebody sees who reads along.
+    pub fn call_ids(&self) -> Vec<String> {
+        self.shared.lock().call_ids()
+    }
+
     /// Carries out an order about a line.
     pub(crate) fn carry_out(&self, order: Order) {
         let local = self.addresses[0];

@@ -32,7 +32,8 @@ impl Proxy {
             return self.refuse(from, &request, 483, "Too Many Hops");
         }
         let to_me = self.is_me(request.uri());
-        if request.method() == "OPTIONS" && to_me && request.parameter("To", "tag").is_none() {
+        let of_nobody = matches!(user_of(request.uri()), "" | "ifbus");
+        if request.method() == "OPTIONS" && to_me && of_nobody && request.parameter("To", "tag").is_none() {
             return self.refuse(from, &request, 200, "Keepalive");
         }
         match request.method() {
@@ -52,7 +53,9 @@ impl Proxy {
         }
         let tag = format!("{:x}", self.random.next());
         let mut reply = Message::reply(request, code, reason, &tag);
-        reply.add("Server", self.rules.server.clone());
+        if code != 200 || request.method() != "OPTIONS" || !self.rules.nameless_keepalive {
+            reply.add("Server", self.rules.server.clone());
+        }
         if code == 503 {
             reply.add("Retry-After", "30");
         }

@@ -35,6 +35,8 @@ pub struct Rules {
     pub trying: &'static str,
     /// A 503 of somebody behind it goes on as 500.
     pub hides_503: bool,
+    /// Its answer to OPTIONS has no `Server`; every other word of its own has.
+    pub nameless_keepalive: bool,
     /// The unix time of the machine's zero.
     pub wall: u64,
 }
@@ -58,6 +60,7 @@ impl Rules {
             swaps: false,
             trying: "trying -- your call is important to us",
             hides_503: true,
+            nameless_keepalive: false,
             wall: 1_795_500_000,
         }
     }

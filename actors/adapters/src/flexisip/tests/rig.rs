@@ -7,8 +7,8 @@ use ifbus_call::order::{Dial, Tag, Wait};
 use ifbus_call::{Address, CallId, Epoch, Event, InstanceId, LegId, Nanos, Order, Outcome, Role, Seen};
 
 use crate::adapter::{
-    Adapter, Down, HttpReply, HttpRequest, Input, LinkError, LinkId, Listening, Output, Ready, Ticket,
-    Warning,
+    Adapter, Down, Endpoint, HttpReply, HttpRequest, Input, LinkError, LinkId, Listening, Output, Ready,
+    Ticket, Warning,
 };
 use crate::flexisip::{Flexisip, Options};
 use crate::sip::{Dialog, Reply, SipCommand, SipEvent};
@@ -42,6 +42,11 @@ pub(super) struct Rig {
     pub(super) epoch: u64,
     /// SIP is answered.
     pub(super) sip_answers: bool,
+    /// How it refuses OPTIONS to somebody whom it does not know: status line and headers; silence if absent.
+    pub(super) refuses: Option<&'static str>,
+    /// What was asked there.
+    pub(super) questions: Vec<String>,
+    pub(super) opened: Vec<Endpoint>,
     /// What the account manager answers, by path.
     pub(super) api: BTreeMap<&'static str, (u16, &'static str)>,
     pub(super) requests: Vec<HttpRequest>,
@@ -68,6 +73,9 @@ impl Rig {
             now: Nanos::ZERO,
             epoch: 0,
             sip_answers: true,
+            refuses: Some("404 Not Found\r\nServer: Flexisip/2.3.3 (sofia-sip-nta/2.0)"),
+            questions: Vec::new(),
+            opened: Vec::new(),
             api: BTreeMap::from([("/api/ping", (200, "pong"))]),
             requests: Vec::new(),
             sip: Vec::new(),
@@ -115,7 +123,9 @@ impl Rig {
                 self.listening.push((link, listening));
                 self.machine.handle(Input::Opened(link), self.now);
             }
+            Output::Close(link) if link.slot == 101 => {}
             Output::Close(link) => self.closed.push(link),
+            Output::Send(link, bytes) if link.slot == 101 => self.asked(link, &bytes),
             Output::Send(link, bytes) => self.sent.push((link, bytes)),
             Output::Http(id, request) => {
                 let told = self.api.get(request.path.as_str()).copied();
@@ -139,8 +149,22 @@ impl Rig {
             Output::Warning(warning) => self.warnings.push(warning),
             Output::Event(event) => self.events.push(event),
             Output::Unknown(count) => self.unknown += count,
-            Output::Open(..) | Output::Chunk(..) | Output::Forget(_) => {}
+            Output::Open(link, endpoint) => {
+                self.opened.push(endpoint);
+                self.machine.handle(Input::Opened(link), self.now);
+            }
+            Output::Chunk(..) | Output::Forget(_) => {}
         }
+    }
+
+    fn asked(&mut self, link: LinkId, bytes: &[u8]) {
+        let question = String::from_utf8(bytes.to_vec()).expect("a request is text");
+        if let Some(words) = self.refuses {
+            let call_id = question.lines().find(|line| line.starts_with("Call-ID: ")).expect("it has one");
+            let answer = format!("SIP/2.0 {words}\r\n{call_id}\r\nContent-Length: 0\r\n\r\n");
+            self.machine.handle(Input::Bytes(link, answer.as_bytes()), self.now);
+        }
+        self.questions.push(question);
     }
 
     fn sip_asked(&mut self, command: SipCommand) {

@@ -29,6 +29,15 @@ fn any_status_of_our_own_question_is_a_sign_of_life() {
 }
 
 #[test]
+fn who_answered_is_read_from_the_head_alone() {
+    let text = b"SIP/2.0 404 x\r\nserver : A/1 (b)\r\n\r\nServer: C";
+    assert_eq!(server(text), Some("A/1 (b)"));
+    assert_eq!(server(b"SIP/2.0 404 x\r\nUser-Agent: P\r\n\r\n"), Some("P"));
+    assert_eq!(server(b"SIP/2.0 404 x\r\n\r\nServer: C"), None);
+    assert_eq!(server(b"\xff\xff"), None);
+}
+
+#[test]
 fn nothing_else_answers_it() {
     let id = format!("{:032x}@ifbus.invalid", QUESTION.id);
     assert_eq!(QUESTION.answered_by(&answer("200 OK", "somebody@else")), None);

@@ -382,6 +382,12 @@ impl SipPhones {
         self.calls.values().filter(|call| call.number == number && call.phase == Phase::Answered).count()
     }
 
+    /// Call-IDs of the calls that are answered: what somebody sees who reads along.
+    pub fn call_ids(&self) -> Vec<String> {
+        let answered = self.calls.values().filter(|call| call.phase == Phase::Answered);
+        answered.map(|call| call.call_id.clone()).collect()
+    }
+
     /// The phone does something in all its calls.
     pub fn act(&mut self, number: &str, act: &Act, now: Duration) {
         self.now = self.now.max(now);
