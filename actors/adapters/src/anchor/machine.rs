@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use ifbus_call::order::Tag;
-use ifbus_call::{Epoch, LegId, Nanos, Order, Outcome, Seen, ServerName};
+use ifbus_call::{Epoch, Event, LegId, Nanos, Order, Outcome, Seen, ServerName};
 
 use super::Proxied;
 use super::jobs::Job;
@@ -47,6 +47,8 @@ pub struct Anchored {
     pub(super) rising: Option<(Ready, Nanos)>,
     /// What the agent has from before is known: what it does not know of can be ended.
     pub(super) taken_up: bool,
+    /// To be heard once both lists are.
+    pub(super) held: Vec<Held>,
     /// Lists that wait for the media server's half.
     pub(super) lists: BTreeMap<Ticket, Vec<Seen>>,
 }
@@ -100,6 +102,13 @@ pub(super) struct Loan {
     pub(super) up: bool,
 }
 
+/// What one half said while the other one was waited for: its list was older.
+#[derive(Debug)]
+pub(super) enum Held {
+    Proxy(Event),
+    Media(Event),
+}
+
 /// What an order of our own is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Own {
@@ -138,6 +147,7 @@ impl Anchored {
             tickets: TICKETS,
             rising: None,
             taken_up: false,
+            held: Vec::new(),
             lists: BTreeMap::new(),
         }
     }
@@ -170,11 +180,13 @@ impl Anchored {
 
     fn proxy_says(&mut self, output: Output) {
         match output {
+            Output::Event(event) if self.rising.is_some() => self.held.push(Held::Proxy(event)),
             Output::Event(event) => self.proxy_event(event),
             Output::Answer(ticket, outcome) => self.proxy_answer(ticket, outcome),
             Output::Ready(ready) => self.proxy_ready(ready),
             Output::Down(down) => {
                 self.rising = None;
+                self.hear_held();
                 self.end_jobs();
                 self.out.push_back(Output::Down(down));
             }
@@ -195,6 +207,9 @@ impl Anchored {
             Output::Http(id, request) => {
                 let id = RequestId { number: id.number + REQUESTS, ..id };
                 self.out.push_back(Output::Http(id, request));
+            }
+            Output::Event(event) if self.rising.is_some() || !self.taken_up => {
+                self.held.push(Held::Media(event));
             }
             Output::Event(event) => self.media_event(event),
             Output::Answer(ticket, outcome) => self.media_answer(ticket, outcome),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ifbus_call::order::Done;
 use ifbus_call::{LegId, Outcome, Seen};
 
-use super::machine::{Anchored, Loan, Standing};
+use super::machine::{Anchored, Held, Loan, Standing};
 use crate::adapter::{Output, Ready, Ticket};
 
 impl Anchored {
@@ -34,6 +34,7 @@ impl Anchored {
             self.take_up(&ready.seen);
             let seen = self.merged(ready.seen, &[]);
             self.out.push_back(Output::Ready(Ready { seen, ..ready }));
+            self.hear_held();
         }
     }
 
@@ -44,6 +45,17 @@ impl Anchored {
         let there = std::mem::take(&mut self.media.seen);
         let seen = self.merged(ready.seen, &there);
         self.out.push_back(Output::Ready(Ready { seen, ..ready }));
+        self.hear_held();
+    }
+
+    /// What happened while the second list was waited for.
+    pub(super) fn hear_held(&mut self) {
+        for held in std::mem::take(&mut self.held) {
+            match held {
+                Held::Proxy(event) => self.proxy_event(event),
+                Held::Media(event) => self.media_event(event),
+            }
+        }
     }
 
     /// What the agent still has, from before.

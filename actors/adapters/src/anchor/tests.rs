@@ -174,6 +174,22 @@ fn after_a_death_of_ours_the_halves_are_put_together_again() {
 }
 
 #[test]
+fn who_hangs_up_while_the_second_list_is_waited_for_is_told_after_it() {
+    let mut rig = Rig::new();
+    rig.talk(A, B);
+    let muted = rig.order(Order::Mute { leg: A, direction: Direction::In, on: true });
+    assert!(rig.answer(muted).is_ok());
+    rig.media().slow = true;
+    let mut rig = rig.reborn();
+    rig.phone_hangs_up(A);
+    assert!(rig.ready.is_none() && !rig.ended(A), "whoever hears it knows no list yet");
+    rig.list_of_media();
+    assert_eq!(rig.ready.as_ref().expect("it is ready").seen.len(), 2, "as it was then");
+    assert!(rig.ended(A) && !rig.ended(B));
+    assert_eq!(rig.media().live(), 1, "its end at the anchor is ended, too");
+}
+
+#[test]
 fn what_the_anchor_has_and_nobody_needs_is_ended() {
     let mut rig = Rig::new();
     rig.talk(A, B);

@@ -99,6 +99,8 @@ pub(super) struct Studio {
     pub(super) deaf: bool,
     /// It takes the order to call and does nothing.
     pub(super) mute_dial: bool,
+    /// Its list is not there yet.
+    pub(super) slow: bool,
     down: bool,
     legs: BTreeMap<LegId, (Tag, Option<LegId>)>,
     out: VecDeque<Output>,
@@ -214,6 +216,7 @@ impl Adapter for Desk {
                 let down = Down { interface: Interface::Management, reason: DownReason::ShuttingDown };
                 studio.out.push_back(Output::Down(down));
             }
+            Input::Start(_) if studio.slow => {}
             Input::Start(epoch) => {
                 let seen = studio.seen();
                 let ready = Ready { epoch, boot: Boot("m1".into()), version: "1".to_owned(), seen };
@@ -296,6 +299,16 @@ impl Rig {
         let dialogs = self.dialogs.into_values().collect();
         self.studio.borrow_mut().orders.clear();
         Self::with(self.studio, dialogs, self.told)
+    }
+
+    /// The media server's list, at last.
+    pub(super) fn list_of_media(&mut self) {
+        let mut studio = self.studio.borrow_mut();
+        let seen = studio.seen();
+        let ready = Ready { epoch: Epoch(1), boot: Boot("m1".into()), version: "1".to_owned(), seen };
+        studio.out.push_back(Output::Ready(ready));
+        drop(studio);
+        self.put(Input::Tick);
     }
 
     pub(super) fn reborn_without_dialogs(self) -> Self {
