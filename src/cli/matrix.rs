@@ -61,8 +61,7 @@ fn table(matrix: &MatrixBody, kinds: &[String]) -> Table {
         [Column::text("VERB").kept()].into_iter().chain(heads).chain([Column::text("NEEDS")]).collect();
     let mut table = Table::new(&columns);
     for verb in &matrix.verbs {
-        let cells = || kinds.iter().filter_map(|kind| verb.cells.get(kind));
-        let hows = cells().map(|cell| {
+        let hows = kinds.iter().filter_map(|kind| verb.cells.get(kind)).map(|cell| {
             let colour = match cell.how {
                 matrix::How::Native => Colour::Green,
                 matrix::How::Setup | matrix::How::Agent | matrix::How::Anchor | matrix::How::NotYet => {
@@ -71,7 +70,7 @@ fn table(matrix: &MatrixBody, kinds: &[String]) -> Table {
             };
             Cell::coloured(cell.how.as_str(), Some(colour))
         });
-        let needs: Vec<&str> = cells().filter_map(|cell| cell.needs.as_deref()).collect();
+        let needs = matrix::needs(verb, kinds);
         let row: Vec<Cell> =
             [Cell::from(&verb.verb)].into_iter().chain(hows).chain([Cell::from(needs.join("; "))]).collect();
         table.row(row);

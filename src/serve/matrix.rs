@@ -18,6 +18,11 @@ use utoipa::ToSchema;
 const PROVEN: &str = include_str!("../../tests/conformance/proven.json");
 /// What an Asterisk needs for every verb on a call.
 const PLACES: &str = "the dialplan context `ifbus`";
+/// What a Flexisip needs to tell of calls that nobody of ours ordered.
+const PUSHED: &str = "calls of others that begin while ifbus listens for its pushes: `events`";
+
+/// What a proxy needs for calls of ours.
+const LET_IN: &str = "the proxy lets calls of our address, or of `sip_user`, through";
 
 /// How a verb works on a kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
@@ -29,7 +34,7 @@ pub enum How {
     Setup,
     /// By our own SIP agent, through the server.
     Agent,
-    /// A proxy has no media: once a media anchor lends it.
+    /// A proxy has no media: another server of the fleet lends its own.
     Anchor,
     /// Not in this build.
     NotYet,
@@ -53,7 +58,7 @@ impl How {
             Self::Native => "the server's own interface, with what `ifbus setup KIND` prints",
             Self::Setup => "native, and needs the prerequisite that is named beside it",
             Self::Agent => "our own SIP agent, through the server",
-            Self::Anchor => "needs a media anchor, which this build cannot lend yet",
+            Self::Anchor => "by a server of the fleet that lends its media: `--set anchor=NAME`",
             Self::NotYet => "not in this build",
         }
     }
@@ -155,11 +160,11 @@ fn cell(verb: &str, kind: Kind) -> Cell {
 fn flexisip(verb: &str) -> Cell {
     match verb {
         "connect" | "health" => (How::Agent, None),
-        "events" => (How::Native, Some("calls of others by its pushes, best effort: `events`")),
-        "list" => (How::Agent, Some("calls of others by its pushes, best effort: `events`")),
+        "events" => (How::Native, Some(PUSHED)),
+        "list" => (How::Agent, Some(PUSHED)),
         "load" => (How::Agent, Some("calls of ours, and of others that were pushed")),
         "originate" | "cancel" | "hold" | "resume" | "blind-transfer" | "attended-transfer" => {
-            (How::Agent, Some("the proxy trusts our address, or has an account for `sip_user`"))
+            (How::Agent, Some(LET_IN))
         }
         "hangup" => (How::Agent, Some("calls of ours alone: it cannot end those of others")),
         "dtmf" => (How::Agent, Some("phones that take INFO; tones need `--set anchor=NAME`")),
@@ -181,7 +186,7 @@ fn kamailio(verb: &str) -> Cell {
             Some("evapi and the printed routes; without them the server is asked again and again"),
         ),
         "originate" | "cancel" | "hold" | "resume" | "blind-transfer" | "attended-transfer" => {
-            (How::Agent, Some("the proxy lets calls of our address, or of `sip_user`, through"))
+            (How::Agent, Some(LET_IN))
         }
         "hangup" => (How::Agent, Some("calls of others natively, by module `dialog`")),
         "dtmf" => (How::Agent, Some("phones that take INFO; tones need `--set anchor=NAME`")),
@@ -271,13 +276,11 @@ fn freeswitch(verb: &str) -> Cell {
             (How::Native, None)
         }
         "originate" | "blind-transfer" | "attended-transfer" => (How::Native, None),
-        "hold" | "resume" => (How::Native, Some("FreeSWITCH: a music that is there, `--set music=`")),
+        "hold" | "resume" => (How::Native, Some("a music that is there, `--set music=`")),
         "dtmf" | "mute" | "drain" => (How::Native, None),
-        "conference" | "conference-control" => {
-            (How::Native, Some("FreeSWITCH: mod_conference and a profile"))
-        }
-        "record" => (How::Native, Some("FreeSWITCH: mod_sndfile and a folder")),
-        "fetch-recording" => (How::Native, Some("FreeSWITCH: `--set fetch=socket` or `fetch=http://...`")),
+        "conference" | "conference-control" => (How::Native, Some("mod_conference and a profile")),
+        "record" => (How::Native, Some("mod_sndfile and a folder")),
+        "fetch-recording" => (How::Native, Some("`--set fetch=socket` or `fetch=http://...`")),
         other => unreachable!("{other} is no verb"),
     }
 }
@@ -313,6 +316,24 @@ pub fn body(kinds: &[Kind]) -> MatrixBody {
     }
 }
 
+/// What the operator has to have done for a verb on these kinds: each text once, behind the kinds it is for, which are left
+/// away where it is for all of them.
+#[must_use]
+pub fn needs(verb: &VerbBody, kinds: &[String]) -> Vec<String> {
+    let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
+    for kind in kinds {
+        let Some(text) = verb.cells.get(kind).and_then(|cell| cell.needs.as_deref()) else { continue };
+        match told.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, of)) => of.push(kind),
+            None => told.push((text, vec![kind])),
+        }
+    }
+    let line = |(text, of): (&str, Vec<&str>)| {
+        if of.len() == kinds.len() { text.to_owned() } else { format!("{}: {text}", of.join(", ")) }
+    };
+    told.into_iter().map(line).collect()
+}
+
 /// One line on what was proven: versions and days.
 #[must_use]
 pub fn proven(matrix: &MatrixBody) -> String {
@@ -337,7 +358,7 @@ pub fn proven(matrix: &MatrixBody) -> String {
 /// The page `docs/matrix.md`.
 ///
 /// # Panics
-/// Never: a `String` takes every text.
+/// Never: a `String` takes every text, and every kind has a cell.
 #[must_use]
 pub fn markdown() -> String {
     let matrix = body(&Kind::ALL);
@@ -352,10 +373,10 @@ pub fn markdown() -> String {
     line(&head("verb").chain(matrix.kinds.clone()).chain(head("needs")).collect::<Vec<_>>());
     line(&vec!["---".to_owned(); matrix.kinds.len() + 2]);
     for verb in &matrix.verbs {
-        let cells = verb.cells.values();
-        let hows = cells.clone().map(|cell| cell.how.as_str().to_owned());
-        let needs: Vec<String> = cells.filter_map(|cell| cell.needs.clone()).collect();
-        line(&head(&verb.verb).chain(hows).chain([needs.join("; ")]).collect::<Vec<_>>());
+        // by kind: the cells themselves are in the order of the alphabet
+        let hows = matrix.kinds.iter().map(|kind| verb.cells[kind].how.as_str().to_owned());
+        let needs = needs(verb, &matrix.kinds).join("<br>");
+        line(&head(&verb.verb).chain(hows).chain([needs]).collect::<Vec<_>>());
     }
     page.push('\n');
     for (word, meaning) in &matrix.legend {

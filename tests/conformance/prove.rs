@@ -43,6 +43,15 @@ pub fn write(passed: Vec<Proven>) {
 
 /// A newer run of the same release takes the place of the older one.
 fn key(run: &Proven) -> (&str, &str, &str, &str) {
-    let release = run.version.split('.').next().unwrap_or_default();
-    (&run.kind, &run.server, &run.way, release)
+    (&run.kind, &run.server, &run.way, release(&run.version))
+}
+
+/// Its first number; with the second one where the first is small: 22 of 22.10.1, 2.3 of 2.3.3.
+fn release(version: &str) -> &str {
+    let dots: Vec<usize> = version.match_indices('.').map(|(at, _)| at).collect();
+    match dots[..] {
+        [first, second, ..] if first == 1 => &version[..second],
+        [first, ..] if first > 1 => &version[..first],
+        _ => version,
+    }
 }

@@ -165,6 +165,26 @@ fn a_wide_terminal_shows_how_calls_went_with_the_sample() {
 }
 
 #[test]
+fn every_cell_of_the_matrix_stands_under_its_kind() {
+    let matrix = ifbus::serve::matrix::body(&ifbus_call::Kind::ALL);
+    for width in [60, 80, 200] {
+        let screen = plain(width);
+        for table in matrix::tables(&matrix, width) {
+            let lines = table.lines(&screen);
+            let kinds: Vec<&str> =
+                lines[0].split_whitespace().skip(1).filter(|word| *word != "NEEDS").collect();
+            for (line, verb) in lines[1..].iter().zip(&matrix.verbs) {
+                for kind in &kinds {
+                    let at = lines[0].find(&kind.to_uppercase()).or(lines[0].find(kind)).unwrap();
+                    let how = verb.cells[&kind.to_lowercase()].how.as_str();
+                    assert!(line[at..].starts_with(how), "{kind} is {how} in: {line}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn point_16_every_table_keeps_to_the_width_and_never_cuts_what_names_a_row() {
     let matrix = ifbus::serve::matrix::body(&ifbus_call::Kind::ALL);
     let legs = [ForeignView {
