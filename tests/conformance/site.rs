@@ -45,6 +45,12 @@ pub trait Site {
         true
     }
 
+    /// Whether a phone whose own transfer does not come off still has its call: the SIP agent hangs nobody up before the
+    /// guest has come, a server's own transfer does.
+    fn keeps_the_transferrer(&self) -> bool {
+        !self.keeps_ringing()
+    }
+
     /// A number without a phone that has registered, and one to which there is no way at all.
     fn nobody(&self) -> (&'static str, &'static str) {
         ("1009", "+4930123456")
@@ -70,6 +76,11 @@ pub trait Site {
     /// Cells that this kind cannot pass, by the beginnings of their names, and why.
     fn lacks(&self) -> &'static [(&'static str, &'static str)] {
         &[]
+    }
+
+    /// Whether it is none of those.
+    fn can(&self, cell: &str) -> bool {
+        !self.lacks().iter().any(|(lacking, _)| cell.starts_with(lacking))
     }
 }
 

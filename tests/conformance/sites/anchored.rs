@@ -12,12 +12,6 @@ use ifbus_doubles::phone::Phones;
 
 use crate::site::{Site, Target, real};
 
-/// What is missing even so.
-const LACKS: &[(&str, &str)] = &[
-    ("moved by a phone", "a phone's own REFER is not followed"),
-    ("address without a template", "every form of address has a target"),
-];
-
 /// Every proxy with an anchor: the doubles, and real ones where an anchor is named beside them.
 pub fn targets() -> Vec<Target> {
     use ifbus_doubles::{flexisip, kamailio, opensips};
@@ -174,9 +168,5 @@ impl Site for Anchored {
 
     fn keeps_ringing(&self) -> bool {
         false
-    }
-
-    fn lacks(&self) -> &'static [(&'static str, &'static str)] {
-        LACKS
     }
 }

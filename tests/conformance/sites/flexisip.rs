@@ -26,8 +26,6 @@ const LACKS: &[(&str, &str)] = &[
     ("record", "needs a media anchor"),
     ("fetch-recording", "needs a media anchor"),
     ("dtmf from a phone", "tones flow between the phones; needs a media anchor"),
-    ("moved by a phone", "a phone's own REFER is not followed"),
-    ("address without a template", "every form of address has a target"),
 ];
 
 /// Before a name that is to be ended by a push.

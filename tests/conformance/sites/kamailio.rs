@@ -25,8 +25,6 @@ pub(super) const LACKS: &[(&str, &str)] = &[
     ("record", "needs a media anchor"),
     ("fetch-recording", "needs a media anchor"),
     ("dtmf from a phone", "tones flow between the phones; needs a media anchor"),
-    ("moved by a phone", "a phone's own REFER is not followed"),
-    ("address without a template", "every form of address has a target"),
 ];
 
 /// A name that has no route, so that somebody had to register it, and a number behind the trunk, where it has no phone.
@@ -302,8 +300,12 @@ impl Phones for Both {
         self.called.transfer(number, to);
     }
 
+    /// Of a phone that has called somebody by itself, that call is the second one.
     fn transfer_attended(&self, number: &str) {
-        self.called.transfer_attended(number);
+        match self.callers.consulted(number) {
+            Some(to) => self.called.transfer_as(number, &to),
+            None => self.called.transfer_attended(number),
+        }
     }
 
     fn transferred(&self, number: &str) -> Option<u16> {

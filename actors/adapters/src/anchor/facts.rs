@@ -3,9 +3,10 @@
 //! Of a leg that is lent, the media server knows with whom it talks and what it presses; the proxy knows whether it
 //! lives.
 
+use ifbus_call::order::Direction;
 use ifbus_call::{Cause, Event, LegId, Order};
 
-use super::machine::{Anchored, Own};
+use super::machine::{Anchored, Loan, Own};
 use crate::adapter::{Input, Output, Ticket};
 
 impl Anchored {
@@ -25,6 +26,7 @@ impl Anchored {
         match &event {
             Event::Ended { leg, .. } | Event::Vanished(leg) => self.gone(*leg),
             Event::Joined(a, b) => self.pair(*a, *b),
+            Event::MovedByPhone { leg, guest, .. } => self.moved(*leg, *guest),
             Event::Parted(leg) if self.is_lent(*leg) => return,
             Event::Parted(leg) => self.unpair(*leg),
             _ => {}
@@ -56,7 +58,15 @@ impl Anchored {
             }
             Event::Left(_) => self.tell(Event::Left(leg)),
             Event::Digit(_, digit) => self.tell(Event::Digit(leg, digit)),
-            Event::Muted(_, direction, on) => self.tell(Event::Muted(leg, direction, on)),
+            Event::Muted(anchor, direction, on) => {
+                let known = (anchor, direction);
+                if on {
+                    self.muted.insert(known)
+                } else {
+                    self.muted.remove(&known)
+                };
+                self.tell(Event::Muted(leg, direction, on));
+            }
             // The phone's own hold is told by the proxy's half; nobody transfers a media server's leg but us.
             Event::Started(_)
             | Event::Ringing(_)
@@ -87,17 +97,58 @@ impl Anchored {
         }
     }
 
-    /// A leg is over: what the media server has of it is ended.
+    /// A phone's own transfer: the agent may have given a dialog of the media server to another leg. What was done to the
+    /// one before, by order of its call, is not done to the next.
+    fn moved(&mut self, leg: LegId, guest: Option<LegId>) {
+        let guests: Vec<_> = self.proxy.agent().guests().map(|(leg, tag)| (leg, tag.clone())).collect();
+        self.tags.extend(guests);
+        for (now, anchor) in self.proxy.agent().loans() {
+            let before = self.lent_to.insert(anchor, now);
+            if before == Some(now) {
+                continue;
+            }
+            if let Some(other) = self.loans.insert(now, Loan { anchor, up: true }) {
+                self.end_there(other.anchor);
+            }
+            if let Some(before) = before {
+                self.loans.remove(&before);
+                self.undo(before, anchor);
+            }
+        }
+        if let Some(guest) = guest {
+            self.pair(leg, guest);
+        }
+    }
+
+    /// Ends what a call has ordered for a leg that the media server's dialog is not for any more.
+    fn undo(&mut self, leg: LegId, anchor: LegId) {
+        if let Some((recording, segment)) = self.records.remove(&leg) {
+            self.tell_media(Own::End, Order::StopRecord { leg: anchor, recording, segment });
+        }
+        for direction in [Direction::In, Direction::Out] {
+            if self.muted.remove(&(anchor, direction)) {
+                self.tell_media(Own::End, Order::Mute { leg: anchor, direction, on: false });
+            }
+        }
+    }
+
+    /// A leg is over: what the media server has of it is ended, and the guest it was left to.
     fn gone(&mut self, leg: LegId) {
+        let guest = self.partner_of(leg).filter(|partner| self.proxy.agent().is_guest(*partner));
+        self.records.remove(&leg);
         if let Some(loan) = self.loans.remove(&leg) {
             self.end_there(loan.anchor);
         }
         self.unpair(leg);
         self.tags.remove(&leg);
+        if let Some(guest) = guest {
+            self.release(guest);
+        }
     }
 
     pub(super) fn end_there(&mut self, anchor: LegId) {
         self.lent_to.remove(&anchor);
+        self.muted.retain(|(muted, _)| *muted != anchor);
         self.tell_media(Own::End, Order::Drop { leg: anchor, cause: Cause::Answered });
     }
 

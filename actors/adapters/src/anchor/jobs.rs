@@ -177,6 +177,11 @@ impl Anchored {
         let Some(job) = self.jobs.get_mut(&ticket) else { return };
         job.stage = Stage::Given;
         let order = job.order.clone();
+        match order {
+            Order::Record { leg, recording, segment } => drop(self.records.insert(leg, (recording, segment))),
+            Order::StopRecord { leg, .. } => drop(self.records.remove(&leg)),
+            _ => {}
+        }
         let Some(order) = self.translated(order) else {
             return self.fail(ticket, Refused::unsent(Why::NoSuchLeg));
         };

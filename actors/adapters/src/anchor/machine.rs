@@ -1,15 +1,16 @@
 //! The machine: both halves, which of them an input belongs to, and whose output it is.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use ifbus_call::order::Tag;
-use ifbus_call::{Epoch, Event, LegId, Nanos, Order, Outcome, Seen, ServerName};
+use ifbus_call::order::{Direction, Tag};
+use ifbus_call::{Epoch, Event, LegId, Nanos, Order, Outcome, RecordingId, Seen, ServerName};
 
 use super::Proxied;
 use super::jobs::Job;
 use crate::adapter::{Adapter, Down, Input, LinkId, Output, Ready, RequestId, Ticket, Warning};
 use crate::random::Random;
+use crate::sip::SipEvent;
 
 /// The media server's links follow those of the proxy, which never has so many.
 const LINKS: u8 = 128;
@@ -49,6 +50,10 @@ pub struct Anchored {
     pub(super) taken_up: bool,
     /// To be heard once both lists are.
     pub(super) held: Vec<Held>,
+    /// Recordings that the media server makes of a leg.
+    pub(super) records: BTreeMap<LegId, (RecordingId, u16)>,
+    /// Directions of its dialogs that are silenced.
+    pub(super) muted: BTreeSet<(LegId, Direction)>,
     /// Lists that wait for the media server's half.
     pub(super) lists: BTreeMap<Ticket, Vec<Seen>>,
 }
@@ -148,6 +153,8 @@ impl Anchored {
             rising: None,
             taken_up: false,
             held: Vec::new(),
+            records: BTreeMap::new(),
+            muted: BTreeSet::new(),
             lists: BTreeMap::new(),
         }
     }
@@ -330,6 +337,11 @@ impl Adapter for Anchored {
                 Some(id) => self.media.adapter.handle(Input::Http(id, reply), now),
                 None => self.proxy.handle(Input::Http(id, reply), now),
             },
+            Input::Sip(SipEvent::Referred { .. }) => {
+                let pairs = self.partners.clone();
+                self.proxy.with_agent(&mut |agent| agent.talk_elsewhere(pairs.clone()));
+                self.proxy.handle(input, now);
+            }
             Input::Restored(_) | Input::Sip(_) | Input::Persisted(..) => self.proxy.handle(input, now),
         }
         self.settle();

@@ -89,6 +89,39 @@ fn an_anchor_that_never_calls_is_given_up_in_time() {
 }
 
 #[test]
+fn a_phones_own_transfer_gives_its_place_at_the_anchor_to_the_guest() {
+    for by in [A, B] {
+        let mut rig = Rig::new();
+        rig.talk(A, B);
+        let stays = if by == A { B } else { A };
+        let recording = ifbus_call::RecordingId::new(1, 1);
+        let recorded = rig.order(Order::Record { leg: A, recording, segment: 0 });
+        assert!(rig.answer(recorded).is_ok());
+        let muted = rig.order(Order::Mute { leg: by, direction: Direction::In, on: true });
+        assert!(rig.answer(muted).is_ok());
+        let before = rig.media().words().len();
+        rig.refer(by, "<sip:1009@10.0.0.1>");
+        let moved = rig.events.iter().find_map(|event| match event {
+            Event::MovedByPhone { leg, guest: Some(guest), to } if *leg == stays => {
+                Some((*guest, to.clone()))
+            }
+            _ => None,
+        });
+        let (guest, to) = moved.unwrap_or_else(|| panic!("{:?}", rig.events));
+        assert_eq!(to.as_deref(), Some("1009"));
+        assert!(rig.is_at_the_anchor(guest) && rig.is_at_the_anchor(stays));
+        // what its call had ordered for the phone that left is not done to the guest
+        let undone: &[&str] = if by == A { &["StopRecord", "Mute"] } else { &["Mute"] };
+        assert_eq!(rig.media().words()[before..], *undone);
+        assert_eq!((rig.ended(by), rig.ended(stays)), (true, false));
+        assert_eq!(rig.media().live(), 2);
+        rig.phone_hangs_up(stays);
+        assert!(rig.ended(guest), "{:?}", rig.events);
+        assert_eq!(rig.media().live(), 0);
+    }
+}
+
+#[test]
 fn when_the_anchor_dies_the_two_talk_without_it() {
     let mut rig = Rig::new();
     rig.talk(A, B);

@@ -19,6 +19,7 @@ use super::legs::Leg;
 use super::loan::Loan;
 use super::options::AgentOptions;
 use super::orders::{Running, Work};
+use super::refer::Transfer;
 use crate::adapter::{LinkError, Output, Ticket, Warning};
 use crate::random::Random;
 use crate::timers::Timers;
@@ -56,6 +57,14 @@ pub struct Agent {
     pub(super) loans: BTreeMap<String, Loan>,
     /// Dialogs of others in which a BYE of ours is under way.
     pub(super) strangers: BTreeSet<LegId>,
+    /// Transfers that phones have asked for, by the leg of the phone.
+    pub(super) transfers: BTreeMap<LegId, Transfer>,
+    /// Who talks to whom by a media anchor, as far as that was told.
+    pub(super) elsewhere: BTreeMap<LegId, LegId>,
+    /// Legs that are to be offered something.
+    pub(super) restless: BTreeSet<LegId>,
+    /// Orders that are done when phones have taken offers.
+    pub(super) moving: BTreeSet<Ticket>,
 }
 
 /// How the endpoint stands.
@@ -105,6 +114,8 @@ pub(super) enum Asked {
     Alive(LegId),
     /// Whether the server lives, and since when that is asked.
     Probe(Ticket, Nanos),
+    /// Told a phone what came of its transfer; then it is hung up, if the word was a good one.
+    Told(LegId, bool),
 }
 
 impl Agent {
@@ -133,13 +144,21 @@ impl Agent {
             anchor_contact: None,
             loans: BTreeMap::new(),
             strangers: BTreeSet::new(),
+            transfers: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
+            restless: BTreeSet::new(),
+            moving: BTreeSet::new(),
         }
     }
 
     /// Dialogs of an earlier life of ours: for `Input::Restored`, before [`Agent::start`].
     pub fn restore(&mut self, dialogs: Vec<Dialog>) {
         for dialog in dialogs {
-            self.legs.insert(dialog.leg, Leg::restored(dialog));
+            let (id, leg) = (dialog.leg, Leg::restored(dialog));
+            if leg.settle {
+                self.restless.insert(id);
+            }
+            self.legs.insert(id, leg);
         }
     }
 
@@ -164,7 +183,9 @@ impl Agent {
         for (ticket, _) in std::mem::take(&mut self.waiting) {
             self.out.push_back(Output::Answer(ticket, Err(Refused::unsent(Why::LinkLost))));
         }
-        let open: Vec<Ticket> = self.orders.keys().copied().collect();
+        let of_a_call = |running: &Running| !matches!(running.work, Work::Move { .. });
+        let open = self.orders.iter().filter(|(_, running)| of_a_call(running));
+        let open: Vec<Ticket> = open.map(|(ticket, _)| *ticket).collect();
         for ticket in open {
             let mut refused = Refused::link_lost();
             if self.orders.get(&ticket).is_some_and(|running| running.work.is_unsent()) {
@@ -264,9 +285,12 @@ impl Agent {
     /// Offers every leg that talks again what it was offered last: a relay between the phones may have been lost.
     pub fn offer_again(&mut self, now: Nanos) {
         self.now = self.now.max(now);
-        for known in self.legs.values_mut().filter(|known| known.is_up() && known.dialog.partner.is_some()) {
-            known.dialog.media.unsure = true;
-            known.settle = true;
+        for (leg, known) in &mut self.legs {
+            if known.is_up() && known.dialog.partner.is_some() {
+                known.dialog.media.unsure = true;
+                known.settle = true;
+                self.restless.insert(*leg);
+            }
         }
         self.settle();
     }
@@ -303,7 +327,7 @@ impl Agent {
         let partners: Vec<LegId> = dialog.partner.filter(mutual).into_iter().collect();
         Seen {
             leg,
-            tag: Some(dialog.tag.clone()),
+            tag: Some(dialog.tag.clone()).filter(|_| !dialog.guest),
             native: dialog.wire.call_id.clone(),
             stage: match dialog.progress {
                 Progress::Dialing => Stage::Dialing,
@@ -311,9 +335,9 @@ impl Agent {
                 Progress::Up | Progress::Ending => Stage::Up,
             },
             hears_music: dialog.waits && partners.is_empty(),
+            moved: dialog.moved.clone().filter(|_| !partners.is_empty() || self.is_awaited(leg)),
             partners,
             conference: None,
-            moved: None,
             party: dialog.tag.party.as_str().to_owned(),
             age: self.now.since(known.born),
         }
@@ -327,6 +351,14 @@ impl Agent {
 
     pub(super) fn warn(&mut self, code: &'static str, text: String) {
         self.out.push_back(Output::Warning(Warning { code, text }));
+    }
+
+    /// A leg's phone is to be offered what its partner says, until it took that.
+    pub(super) fn unsettle(&mut self, leg: LegId) {
+        if let Some(known) = self.legs.get_mut(&leg) {
+            known.settle = true;
+            self.restless.insert(leg);
+        }
     }
 
     /// A name for a request.
@@ -382,10 +414,14 @@ impl Agent {
                 self.busy.remove(&leg);
             }
         }
+        self.moving.remove(&ticket);
         self.timers.disarm(Due::Order(ticket));
         self.timers.disarm(Due::Digit(ticket));
         self.freed = true;
-        self.out.push_back(Output::Answer(ticket, outcome));
+        match running.work {
+            Work::Move { by, before, .. } => self.moved(by, before, &outcome),
+            _ => self.out.push_back(Output::Answer(ticket, outcome)),
+        }
     }
 
     pub(super) fn done(&mut self, ticket: Ticket) {
@@ -394,6 +430,7 @@ impl Agent {
 
     /// No timer runs while there is no endpoint.
     pub(super) fn quiet(&mut self) {
+        self.end_transfers();
         self.timers = Timers::default();
         self.asked.clear();
         self.unwritten.clear();

@@ -98,7 +98,9 @@ impl Agent {
         match reply.code {
             491 if known.glares < GLARES_MAX => {
                 known.glares += 1;
-                known.settle |= pending.refresh;
+                if pending.refresh {
+                    self.unsettle(leg);
+                }
                 let wait = self.between(Duration::from_millis(2_100), Duration::from_millis(1_900));
                 self.timers.arm(Due::Glare(leg), self.now + wait);
             }
@@ -138,10 +140,8 @@ impl Agent {
     /// A leg's phone may be elsewhere now: its partner is told, if it is one that talks.
     pub(super) fn partner_moved(&mut self, leg: LegId) {
         let Some(partner) = self.legs.get(&leg).and_then(|known| known.dialog.partner) else { return };
-        if !self.is_aligned(partner)
-            && let Some(other) = self.legs.get_mut(&partner).filter(|other| other.talks_to(leg))
-        {
-            other.settle = true;
+        if !self.is_aligned(partner) && self.legs.get(&partner).is_some_and(|other| other.talks_to(leg)) {
+            self.unsettle(partner);
         }
     }
 

@@ -68,6 +68,21 @@ pub enum SipCommand {
         /// As above.
         within: Duration,
     },
+    /// Tell a phone how the transfer goes that it asked for (RFC 3515, 2.4.5).
+    Notify {
+        /// Whose dialog.
+        leg: LegId,
+        /// Comes back with the reply.
+        number: u64,
+        /// The number of its REFER, if it was not the first in this dialog.
+        id: Option<u32>,
+        /// How the call stands that it asked for: 100, or what came of it.
+        code: u16,
+        /// There is no more to tell.
+        last: bool,
+        /// As above.
+        within: Duration,
+    },
     /// End a dialog.
     Bye {
         /// Whose.
@@ -83,13 +98,13 @@ pub enum SipCommand {
         /// Whose.
         leg: LegId,
     },
-    /// Answer an offer of the phone's.
+    /// Answer an offer of the phone's, or its REFER.
     Answer {
         /// Whose dialog.
         leg: LegId,
-        /// Which offer.
+        /// Which offer or REFER.
         token: u64,
-        /// 200, or why not.
+        /// 200, of a REFER 202; or why not.
         code: u16,
         /// The answer, with 200.
         sdp: Option<String>,

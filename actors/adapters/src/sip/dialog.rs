@@ -29,6 +29,12 @@ pub struct Dialog {
     /// It is no phone's but a media anchor's, for this leg.
     #[serde(default)]
     pub lends: Option<LegId>,
+    /// No call of ours has it: a phone's own transfer called it for its partner.
+    #[serde(default)]
+    pub guest: bool,
+    /// Where a phone's own transfer sent it.
+    #[serde(default)]
+    pub moved: Option<String>,
 }
 
 /// How far a leg has come.

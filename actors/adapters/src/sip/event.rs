@@ -95,6 +95,15 @@ pub enum SipEvent {
         /// What it carried.
         body: String,
     },
+    /// REFER: the phone wants its partner to talk to somebody else. To be answered.
+    Referred {
+        /// Whose.
+        leg: LegId,
+        /// To be given back.
+        token: u64,
+        /// `Refer-To`, as it came.
+        to: String,
+    },
     /// NOTIFY of a REFER; was answered 200.
     Notify {
         /// Whose.

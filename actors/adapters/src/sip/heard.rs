@@ -33,6 +33,10 @@ impl Agent {
             SipEvent::PeerInfo { leg, kind, body } => self.peer_info(leg, &kind, &body),
             SipEvent::Ended { leg, ended, reason } => self.ended(leg, ended, reason),
             SipEvent::Changed(leg, wire) => self.changed(leg, *wire),
+            SipEvent::Referred { leg, token, to } => {
+                self.lives(leg);
+                self.referred(leg, token, &to);
+            }
             // no order of ours sends REFER: all legs of a transfer are ours
             SipEvent::Notify { .. } => {}
             SipEvent::Trouble { code, text } => self.warn(code, text),
@@ -53,6 +57,8 @@ impl Agent {
             match progress {
                 // nobody waits for this answer any more; a late one is acknowledged and ended (promise 4)
                 Progress::Dialing | Progress::Ringing => self.end(leg, None),
+                // whom it was called for has not got it any more, or not yet
+                Progress::Up if self.is_lost_guest(leg) => self.end(leg, None),
                 Progress::Up => self.watch(leg),
                 Progress::Ending => {
                     if let Some(known) = self.legs.get_mut(&leg) {
@@ -140,6 +146,7 @@ impl Agent {
         self.out.push_back(Output::Event(Event::Answered(leg)));
         self.take_session(leg, session);
         self.watch(leg);
+        self.guest_answered(leg);
     }
 
     // ---- inside a dialog --------------------------------------------------------------------------------------------
@@ -150,6 +157,8 @@ impl Agent {
             Some(Asked::Digit(ticket)) => self.digit_replied(ticket, reply),
             Some(Asked::Alive(leg)) => self.alive_replied(leg, reply),
             Some(Asked::Probe(ticket, since)) => self.probe_replied(ticket, since, reply),
+            Some(Asked::Told(leg, ends)) if ends => self.end(leg, Some((16, "transferred"))),
+            Some(Asked::Told(..)) => {}
             None => {}
         }
     }
@@ -184,6 +193,7 @@ impl Agent {
         }
         let was_up = matches!(known.dialog.progress, Progress::Up | Progress::Ending);
         let cause = match was_up {
+            _ if known.because.is_some() => known.because.unwrap_or(Cause::ServerFailure),
             _ if known.past.timed_out => Cause::NoAnswer,
             // an answer that crossed our CANCEL
             _ if known.past.dropped && !known.past.answered => Cause::Canceled,

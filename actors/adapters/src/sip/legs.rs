@@ -1,6 +1,6 @@
 //! One leg of an agent: what is written down of it, and what is forgotten when we die.
 
-use ifbus_call::{LegId, Nanos};
+use ifbus_call::{Cause, LegId, Nanos};
 
 use super::cause::Past;
 use super::dialog::{Dialog, Progress};
@@ -32,6 +32,10 @@ pub(super) struct Leg {
     pub(super) silent_since: Option<Nanos>,
     /// Its end was not seen by the phone's or our own word: nobody knew it any more.
     pub(super) vanished: bool,
+    /// Why it is ended by us, where that is no end of a talk.
+    pub(super) because: Option<Cause>,
+    /// Transfers its phone has asked for.
+    pub(super) refers: u32,
 }
 
 /// An offer that was sent.
@@ -62,6 +66,8 @@ impl Leg {
             misses: 0,
             silent_since: None,
             vanished: false,
+            because: None,
+            refers: 0,
         }
     }
 

@@ -49,8 +49,8 @@ impl Agent {
             if let Some(known) = self.legs.get_mut(&leg) {
                 known.dialog.partner = Some(partner);
                 known.dialog.waits = false;
-                known.settle = true;
             }
+            self.unsettle(leg);
         }
         self.settle();
     }
@@ -87,6 +87,8 @@ impl Agent {
             waits: false,
             holds: None,
             lends: Some(leg),
+            guest: false,
+            moved: None,
         };
         let mut made = Leg::new(dialog, self.now);
         made.tried = true;
@@ -100,8 +102,8 @@ impl Agent {
         if let Some(known) = self.legs.get_mut(&leg) {
             known.dialog.partner = Some(anchor);
             known.dialog.waits = false;
-            known.settle = true;
         }
+        self.unsettle(leg);
         self.watch(anchor);
         self.write_down(anchor, vec![SipCommand::Accept { leg: anchor, token, sdp }]);
     }

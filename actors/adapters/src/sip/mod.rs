@@ -18,6 +18,8 @@ mod legs;
 mod loan;
 pub mod options;
 mod orders;
+mod refer;
+mod refer_to;
 pub mod sdp;
 mod strangers;
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ifbus_call::order::{Dial, Done, Evidence, Interface, Probed};
+use ifbus_call::order::{Dial, Done, Evidence, Interface, Probed, Tag};
 use ifbus_call::{By, Cause, Digits, Event, LegId, Order, Refused, Said, Why};
 
 use super::agent::{Agent, Asked, Due, Standing};
@@ -26,7 +26,7 @@ const DROPS_MAX: usize = 2 * ORDERS_MAX;
 /// A server that is there says 100 at once. UDP may lose the first two of our requests.
 const TRYING_WITHIN: Duration = Duration::from_secs(5);
 /// Two offers, each of which may meet one of the phone's.
-const JOIN_WITHIN: Duration = Duration::from_secs(25);
+pub(super) const JOIN_WITHIN: Duration = Duration::from_secs(25);
 /// An invitation that was taken back is over after 64 T1 at the latest (RFC 3261, 9.1).
 const CANCEL_WITHIN: Duration = Duration::from_secs(35);
 /// A phone hangs up at once or not at all.
@@ -37,6 +37,21 @@ const DIGIT_WITHIN: Duration = Duration::from_secs(5);
 const DIGIT_EVERY: Duration = Duration::from_millis(240);
 /// The server answers by itself, without asking anybody.
 const PROBE_WITHIN: Duration = Duration::from_secs(3);
+
+/// A call to a phone.
+pub(super) struct Outgoing {
+    pub(super) leg: LegId,
+    pub(super) tag: Tag,
+    /// From, as a URI.
+    pub(super) caller: String,
+    /// Whose description it is offered; a held one if absent.
+    pub(super) offered: Option<Sdp>,
+    /// Further headers, made of nothing but what was checked.
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) guest: bool,
+    /// How long it may ring.
+    pub(super) within: Duration,
+}
 
 /// An order that has begun.
 #[derive(Debug)]
@@ -66,6 +81,15 @@ pub(super) enum Work {
         before: [Option<LegId>; 2],
         waited: [bool; 2],
     },
+    /// A phone's own transfer: two dialogs are joined, and nobody is hung up before the phone was told.
+    Move {
+        /// The leg of that phone.
+        by: LegId,
+        a: LegId,
+        b: LegId,
+        before: [Option<LegId>; 2],
+        waited: [bool; 2],
+    },
     Drop {
         leg: LegId,
     },
@@ -82,7 +106,7 @@ impl Work {
     pub(super) fn legs(&self) -> Vec<LegId> {
         match self {
             Self::Dial { leg, .. } | Self::Dtmf { leg, .. } => vec![*leg],
-            Self::Join { a, b, .. } => vec![*a, *b],
+            Self::Join { a, b, .. } | Self::Move { a, b, .. } => vec![*a, *b],
             Self::Park { held, other, .. } => vec![*held, *other],
             Self::Drop { .. } | Self::Probe => Vec::new(),
         }
@@ -107,18 +131,12 @@ impl Agent {
     pub(super) fn settle(&mut self) {
         loop {
             self.begin_waiting();
-            let restless: Vec<LegId> =
-                self.legs.iter().filter(|(_, known)| known.settle).map(|(leg, _)| *leg).collect();
-            for leg in restless {
+            for leg in self.restless.clone() {
                 self.align(leg);
             }
-            let moving: Vec<Ticket> = self
-                .orders
-                .iter()
-                .filter(|(_, running)| matches!(running.work, Work::Join { .. } | Work::Park { .. }))
-                .map(|(ticket, _)| *ticket)
-                .collect();
-            for ticket in moving {
+            let legs = &self.legs;
+            self.restless.retain(|leg| legs.get(leg).is_some_and(|known| known.settle));
+            for ticket in self.moving.clone() {
                 self.progress(ticket);
             }
             if !self.freed {
@@ -167,9 +185,12 @@ impl Agent {
         }
     }
 
-    fn running(&mut self, ticket: Ticket, work: Work, within: Duration) {
+    pub(super) fn running(&mut self, ticket: Ticket, work: Work, within: Duration) {
         for leg in work.legs() {
             self.busy.insert(leg, ticket);
+        }
+        if matches!(work, Work::Join { .. } | Work::Park { .. } | Work::Move { .. }) {
+            self.moving.insert(ticket);
         }
         self.timers.arm(Due::Order(ticket), self.now + within);
         self.orders.insert(ticket, Running { work });
@@ -189,13 +210,28 @@ impl Agent {
             let theirs = toward.theirs().filter(|_| toward.is_up());
             theirs.map(|theirs| theirs.directed(toward.wants()))
         });
+        self.running(ticket, Work::Dial { leg: dial.leg, sent: false }, dial.within + CANCEL_WITHIN);
+        self.call_phone(Outgoing {
+            leg: dial.leg,
+            tag: dial.tag.clone(),
+            caller: self.options.caller(&dial.caller),
+            offered,
+            headers: Vec::new(),
+            guest: false,
+            within: dial.within,
+        });
+    }
+
+    /// Invites a phone, when that was written down.
+    pub(super) fn call_phone(&mut self, call: Outgoing) {
+        let Outgoing { leg, tag, caller, offered, headers, guest, within } = call;
         let wire = Wire {
             call_id: format!("{}{:032x}", self.call_id_prefix(), self.random.next()),
             local_tag: format!("{:016x}", self.random.next() >> 64),
-            local_uri: self.options.caller(&dial.caller),
-            remote_uri: self.options.target(&dial.tag.party),
+            local_uri: caller,
+            remote_uri: self.options.target(&tag.party),
             local_cseq: 1,
-            target: self.options.target(&dial.tag.party),
+            target: self.options.target(&tag.party),
             ..Wire::default()
         };
         // a session id that fits into 63 bits is taken by every phone
@@ -204,17 +240,17 @@ impl Agent {
         let sdp = offered.unwrap_or_else(Sdp::held).write(Origin { id, version: 1, host });
         let media = Media { id, version: 1, ours: sdp.clone(), unsure: false, theirs: String::new() };
         let invite = SipInvite {
-            leg: dial.leg,
+            leg,
             target: wire.target.clone(),
             caller: wire.local_uri.clone(),
             call_id: wire.call_id.clone(),
             tag: wire.local_tag.clone(),
             sdp,
-            headers: self.options.headers.clone(),
+            headers: self.options.headers.iter().cloned().chain(headers).collect(),
         };
         let dialog = Dialog {
-            leg: dial.leg,
-            tag: dial.tag.clone(),
+            leg,
+            tag,
             progress: Progress::Dialing,
             wire,
             media,
@@ -222,13 +258,14 @@ impl Agent {
             waits: false,
             holds: None,
             lends: None,
+            guest,
+            moved: None,
         };
-        self.legs.insert(dial.leg, Leg::new(dialog, self.now));
+        self.legs.insert(leg, Leg::new(dialog, self.now));
         self.legs_ever += 1;
-        self.running(ticket, Work::Dial { leg: dial.leg, sent: false }, dial.within + CANCEL_WITHIN);
-        self.timers.arm(Due::Ring(dial.leg), self.now + dial.within);
-        self.timers.arm(Due::Trying(dial.leg), self.now + TRYING_WITHIN.min(dial.within));
-        self.write_down(dial.leg, vec![SipCommand::Invite(Box::new(invite))]);
+        self.timers.arm(Due::Ring(leg), self.now + within);
+        self.timers.arm(Due::Trying(leg), self.now + TRYING_WITHIN.min(within));
+        self.write_down(leg, vec![SipCommand::Invite(Box::new(invite))]);
     }
 
     /// The order under which a leg is being made, if the server has said nothing of it yet.
@@ -239,6 +276,9 @@ impl Agent {
 
     /// The store cannot keep it, so it is not made.
     pub(super) fn unwritable(&mut self, leg: LegId) {
+        if self.legs.get(&leg).is_some_and(|known| known.dialog.guest) {
+            return self.rejected(leg, &Reply::unsent("a SIP dialog cannot be written down now".to_owned()));
+        }
         if let Some(ticket) = self.dial_of(leg) {
             self.forget(leg);
             self.finish(ticket, Err(unsent("a SIP dialog cannot be written down now")));
@@ -328,18 +368,21 @@ impl Agent {
     }
 
     /// Gives two legs new partners; they are offered each other from now on. What was before is given back.
-    fn point(&mut self, pair: [(LegId, Option<LegId>, bool); 2]) -> ([Option<LegId>; 2], [bool; 2]) {
+    pub(super) fn point(
+        &mut self,
+        pair: [(LegId, Option<LegId>, bool); 2],
+    ) -> ([Option<LegId>; 2], [bool; 2]) {
         let (mut before, mut waited) = ([None; 2], [false; 2]);
         for (place, (leg, partner, waits)) in pair.into_iter().enumerate() {
             if let Some(known) = self.legs.get_mut(&leg) {
                 before[place] = std::mem::replace(&mut known.dialog.partner, partner);
                 waited[place] = std::mem::replace(&mut known.dialog.waits, waits);
                 known.fault = None;
-                known.settle = true;
                 if let Some(pending) = &mut known.pending {
                     pending.stale = true;
                 }
             }
+            self.unsettle(leg);
         }
         (before, waited)
     }
@@ -349,9 +392,11 @@ impl Agent {
         let Some(running) = self.orders.get(&ticket) else { return };
         let (one, two, before, waited, joins) = match running.work {
             Work::Join { a, b, before, waited } => (a, b, before, waited, true),
+            Work::Move { a, b, before, waited, .. } => (a, b, before, waited, false),
             Work::Park { held, other, before, waited } => (held, other, before, waited, false),
             _ => return,
         };
+        let parts = matches!(running.work, Work::Park { .. });
         let up = |agent: &Self, leg| agent.legs.get(&leg).is_some_and(Leg::is_up);
         let fault = [one, two].into_iter().find_map(|leg| self.legs.get_mut(&leg)?.fault.take());
         if !up(self, one) || !up(self, two) {
@@ -377,11 +422,14 @@ impl Agent {
         if joins {
             self.out.push_back(Output::Event(Event::Joined(one, two)));
             self.release(one, two, before);
-        } else {
+        } else if parts {
             self.out.push_back(Output::Event(Event::Parted(one)));
             self.out.push_back(Output::Event(Event::Parted(two)));
         }
         for leg in [one, two] {
+            if let Some(known) = self.legs.get_mut(&leg).filter(|_| joins || parts) {
+                known.dialog.moved = None;
+            }
             self.write_down(leg, Vec::new());
         }
         self.done(ticket);
@@ -403,7 +451,7 @@ impl Agent {
             if let Some(known) = self.legs.get_mut(&leg) {
                 known.dialog.partner = partner;
                 known.dialog.waits = waits;
-                known.settle = true;
+                self.unsettle(leg);
                 self.write_down(leg, Vec::new());
             }
         }
@@ -450,6 +498,7 @@ impl Agent {
 
     /// A leg is over and told.
     pub(super) fn over(&mut self, leg: LegId, event: Event) {
+        self.before_the_end(leg);
         self.out.push_back(Output::Event(event));
         self.forget(leg);
         let drops: Vec<Ticket> = self
@@ -472,6 +521,7 @@ impl Agent {
         let Some(gone) = self.legs.remove(&leg) else { return };
         self.out.push_back(Output::Forget(leg));
         self.command(SipCommand::Forget(leg));
+        self.after_the_end(leg, &gone);
         let digits = self
             .orders
             .iter()
@@ -569,6 +619,7 @@ impl Agent {
                 return self.finish(ticket, Ok(Done::Probed(vec![probed])));
             }
             Work::Join { a: one, b: two, before, waited }
+            | Work::Move { a: one, b: two, before, waited, .. }
             | Work::Park { held: one, other: two, before, waited } => {
                 self.put_back([(one, before[0], waited[0]), (two, before[1], waited[1])]);
             }
@@ -610,7 +661,10 @@ impl Agent {
                 self.forget(leg);
                 self.finish(ticket, Err(Refused { why: Why::Refused, cause, evidence, said: Some(said) }));
             }
-            None => self.over(leg, Event::Ended { leg, cause, by, said }),
+            None => {
+                self.guest_refused(leg, reply.code, (cause, said.clone()));
+                self.over(leg, Event::Ended { leg, cause, by, said });
+            }
         }
     }
 }

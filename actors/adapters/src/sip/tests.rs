@@ -4,4 +4,5 @@ mod calls;
 mod descriptions;
 mod endings;
 mod offers;
+mod refer;
 mod rig;

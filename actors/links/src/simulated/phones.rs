@@ -36,6 +36,10 @@ pub struct FarEnds {
     digits: BTreeMap<String, String>,
     calls_ever: u16,
     tokens: u64,
+    /// What a number was told last of a transfer of its own.
+    transferred: BTreeMap<String, u16>,
+    /// Who has asked for the transfer of this token.
+    referring: BTreeMap<u64, String>,
 }
 
 #[derive(Debug)]
@@ -117,6 +121,42 @@ impl FarEnds {
             let (leg, token, sdp) = (call.leg, self.tokens, Some(call.describe(direction)));
             self.out.push_back((call.endpoint, SipEvent::PeerOffer { leg, token, sdp, session: None }));
         }
+    }
+
+    /// The phone of a number asks that its partner be sent to another one. `Refer-To` is taken as it is, so a test may
+    /// forge it.
+    pub fn refer(&mut self, number: &str, to: &str) {
+        self.tokens += 1;
+        let token = self.tokens;
+        let first = self.calls.values().find(|call| call.up && call.number == number);
+        if let Some(call) = first {
+            self.referring.insert(token, number.to_owned());
+            let event = SipEvent::Referred { leg: call.leg, token, to: to.to_owned() };
+            self.out.push_back((call.endpoint, event));
+        }
+    }
+
+    /// The same, instead of another call of the phone.
+    pub fn refer_to_call(&mut self, number: &str, with: &str) {
+        let other = self.calls.values().filter(|call| call.up && call.number == number).nth(1);
+        if let Some(other) = other {
+            let wire = &other.wire;
+            let (call_id, ours, theirs) = (&wire.call_id, &wire.local_tag, &wire.remote_tag);
+            let host = wire.remote_uri.rsplit_once('@').map_or("", |(_, host)| host);
+            let to =
+                format!("<sip:{with}@{host}?Replaces={call_id}%3Bto-tag%3D{ours}%3Bfrom-tag%3D{theirs}>");
+            self.refer(number, &to);
+        }
+    }
+
+    /// What a number was told last of a transfer of its own; 202 while it is under way.
+    #[must_use]
+    pub fn transferred(&self, number: &str) -> Option<u16> {
+        self.transferred.get(number).copied()
+    }
+
+    fn number_of(&self, endpoint: u64, leg: LegId) -> Option<String> {
+        self.call_id(endpoint, leg).map(|id| self.calls[&id].number.clone())
     }
 
     fn invited(&mut self, endpoint: u64, invite: SipInvite, now: Duration) {
@@ -241,7 +281,7 @@ impl SipHost for FarEnds {
             }),
             SipCommand::Info { leg, number, body, .. } => {
                 let digit = body.lines().find_map(|line| line.strip_prefix("Signal=")).unwrap_or_default();
-                let to = self.call_id(endpoint, leg).map(|id| self.calls[&id].number.clone());
+                let to = self.number_of(endpoint, leg);
                 self.digits.entry(to.unwrap_or_default()).or_default().push_str(digit);
                 self.replied(endpoint, leg, number, |_| Reply::of(200));
             }
@@ -252,6 +292,12 @@ impl SipHost for FarEnds {
                 self.tell(endpoint, SipEvent::Replied { leg: None, number, reply: Reply::of(200) });
             }
             SipCommand::Refer { leg, number, .. } => self.replied(endpoint, leg, number, |_| Reply::of(603)),
+            SipCommand::Notify { leg, number, code, .. } => {
+                if let (Some(phone), 200..) = (self.number_of(endpoint, leg), code) {
+                    self.transferred.insert(phone, code);
+                }
+                self.replied(endpoint, leg, number, |_| Reply::of(200));
+            }
             SipCommand::Bye { leg, .. } => {
                 if let Some(id) = self.call_id(endpoint, leg) {
                     self.calls.remove(&id);
@@ -263,10 +309,17 @@ impl SipHost for FarEnds {
                     call.told = sdp;
                 }
             }
+            SipCommand::Answer { token, code, .. } => {
+                if let Some(phone) = self.referring.remove(&token) {
+                    self.transferred.insert(phone, code);
+                }
+            }
             SipCommand::Open(_)
             // nobody calls us here: there is no media anchor
             | SipCommand::Accept { .. }
-            | SipCommand::Decline { .. } | SipCommand::Answer { .. } | SipCommand::Forget(_) | SipCommand::Close => {}
+            | SipCommand::Decline { .. }
+            | SipCommand::Forget(_)
+            | SipCommand::Close => {}
         }
     }
 

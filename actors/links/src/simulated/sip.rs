@@ -145,7 +145,8 @@ fn silence(lost: Moving) -> Option<(Duration, SipEvent)> {
         Moving::There(
             SipCommand::Reinvite { leg, number, within, .. }
             | SipCommand::Info { leg, number, within, .. }
-            | SipCommand::Refer { leg, number, within, .. },
+            | SipCommand::Refer { leg, number, within, .. }
+            | SipCommand::Notify { leg, number, within, .. },
         ) => Some((within, silent(Some(leg), number))),
         Moving::There(SipCommand::Options { leg, number, within }) => Some((within, silent(leg, number))),
         Moving::There(SipCommand::Bye { leg, within, .. }) => {

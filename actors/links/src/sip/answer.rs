@@ -1,4 +1,4 @@
-//! What far ends ask of us: BYE, offers, INFO, NOTIFY, OPTIONS. Everything is answered (sheet sip-3pcc, W15).
+//! What far ends ask of us: BYE, offers, INFO, REFER, NOTIFY, OPTIONS. Everything is answered (sheet sip-3pcc, W15).
 
 use std::time::Duration;
 
@@ -56,8 +56,7 @@ impl Shared {
                 self.notified(leg, &request, &text);
             }
             Method::Options => self.say(&mut transaction, 200, Vec::new(), None).await,
-            // the phone's own transfer: its partner is no phone of its own that it could send away
-            Method::Refer => self.say(&mut transaction, 603, Vec::new(), None).await,
+            Method::Refer => self.referred(leg, &mut transaction, &text).await,
             _ => self.say(&mut transaction, 405, Vec::new(), None).await,
         }
     }
@@ -90,22 +89,11 @@ impl Shared {
         if let Some(target) = text.contact() {
             self.learn(leg, |wire| wire.target = target);
         }
-        let (answer, answered) = oneshot::channel();
-        let token = {
-            let mut dialogs = self.0.dialogs.borrow_mut();
-            dialogs.tokens += 1;
-            let token = dialogs.tokens;
-            dialogs.offers.insert(token, answer);
-            token
-        };
+        let (token, answered) = self.to_be_answered();
         let wanted = offer.is_none();
         let timer = session(text, 200, false);
         self.tell(SipEvent::PeerOffer { leg, token, sdp: offer, session: timer });
-        let (code, sdp) = match timeout(ANSWER_WITHIN, answered).await {
-            Ok(Ok(answer)) => answer,
-            _ => (500, None),
-        };
-        self.0.dialogs.borrow_mut().offers.remove(&token);
+        let (code, sdp) = self.decision(token, answered).await;
         let mut headers = Vec::new();
         if code == 200 {
             headers.push(Header::Contact(self.contact().into()));
@@ -118,6 +106,42 @@ impl Shared {
         }
         self.say(transaction, code, headers, sdp).await;
         self.acknowledged(leg, transaction, code, wanted).await;
+    }
+
+    /// The phone's own transfer: the agent decides, and tells how it goes.
+    async fn referred(&self, leg: LegId, transaction: &mut Transaction, text: &Text) {
+        let mut named = text.all("refer-to").chain(text.all("r"));
+        let (Some(to), None) = (named.next().map(str::to_owned), named.next()) else {
+            // none, or more than one (RFC 3515, 2.4.2)
+            return self.say(transaction, 400, Vec::new(), None).await;
+        };
+        let (token, answered) = self.to_be_answered();
+        self.tell(SipEvent::Referred { leg, token, to });
+        let (code, _) = self.decision(token, answered).await;
+        let headers = if code == 202 { vec![Header::Contact(self.contact().into())] } else { Vec::new() };
+        self.say(transaction, code, headers, None).await;
+    }
+
+    fn to_be_answered(&self) -> (u64, oneshot::Receiver<(u16, Option<String>)>) {
+        let (answer, answered) = oneshot::channel();
+        let mut dialogs = self.0.dialogs.borrow_mut();
+        dialogs.tokens += 1;
+        let token = dialogs.tokens;
+        dialogs.offers.insert(token, answer);
+        (token, answered)
+    }
+
+    async fn decision(
+        &self,
+        token: u64,
+        answered: oneshot::Receiver<(u16, Option<String>)>,
+    ) -> (u16, Option<String>) {
+        let answer = timeout(ANSWER_WITHIN, answered).await;
+        self.0.dialogs.borrow_mut().offers.remove(&token);
+        match answer {
+            Ok(Ok(answer)) => answer,
+            _ => (500, None),
+        }
     }
 
     pub(super) async fn acknowledged(

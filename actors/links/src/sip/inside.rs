@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ifbus_adapters::sip::{Ended, Reply, SipEvent, Wire};
 use ifbus_call::LegId;
-use rsipstack::sip::{Method, Request, Response, SipMessage};
+use rsipstack::sip::{Method, Request, Response, SipMessage, StatusCode};
 use tokio::time::{Instant, sleep_until};
 
 use super::digest;
@@ -67,6 +67,29 @@ impl Shared {
             ("Referred-By", format!("<{}>", wire.local_uri)),
             ("Contact", self.contact()),
         ];
+        self.replied_later(Some(leg), number, errand, within);
+    }
+
+    /// How a transfer goes that the phone asked for.
+    pub(super) fn notify(
+        &self,
+        leg: LegId,
+        number: u64,
+        (id, code, last): (Option<u32>, u16, bool),
+        within: Duration,
+    ) {
+        let event = id.map_or_else(|| "refer".to_owned(), |id| format!("refer;id={id}"));
+        let state = if last { "terminated;reason=noresource" } else { "active;expires=60" };
+        let words =
+            StatusCode::try_from((code, "")).map(|status| status.text().to_owned()).unwrap_or_default();
+        let mut errand = Errand::new(Method::Notify);
+        errand.headers = vec![
+            ("Event", event),
+            ("Subscription-State", state.to_owned()),
+            ("Contact", self.contact()),
+            ("Allow", ALLOW.to_owned()),
+        ];
+        errand.body = Some(("message/sipfrag;version=2.0", format!("SIP/2.0 {code} {words}\r\n")));
         self.replied_later(Some(leg), number, errand, within);
     }
 

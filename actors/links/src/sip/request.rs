@@ -7,7 +7,7 @@ use rsipstack::transaction::random_text;
 use super::stack::Shared;
 
 /// Methods we do.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, REFER";
 
 /// A request that is being put together.
 pub(super) struct Draft {

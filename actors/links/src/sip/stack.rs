@@ -74,7 +74,7 @@ pub(super) struct Dialogs {
     pub(super) by_call_id: BTreeMap<String, LegId>,
     /// Invitations under way: told when they are to be taken back.
     pub(super) inviting: BTreeMap<LegId, Rc<Notify>>,
-    /// Offers of phones that wait for our answer.
+    /// Offers of phones that wait for our answer, and requests for a transfer.
     pub(super) offers: BTreeMap<u64, oneshot::Sender<(u16, Option<String>)>>,
     /// Calls of anchors that wait for our answer.
     pub(super) calls: BTreeMap<u64, oneshot::Sender<Said>>,
@@ -102,6 +102,7 @@ impl Open {
             | SipCommand::Info { leg, .. }
             | SipCommand::Options { leg: Some(leg), .. }
             | SipCommand::Refer { leg, .. }
+            | SipCommand::Notify { leg, .. }
             | SipCommand::Bye { leg, .. }
             | SipCommand::Answer { leg, .. }
             | SipCommand::Forget(leg) => anchor.0.wire(*leg).is_some(),
@@ -237,6 +238,9 @@ impl Shared {
             }
             SipCommand::Options { leg, number, within } => self.options(leg, number, within),
             SipCommand::Refer { leg, number, to, within } => self.refer(leg, number, &to, within),
+            SipCommand::Notify { leg, number, id, code, last, within } => {
+                self.notify(leg, number, (id, code, last), within);
+            }
             SipCommand::Bye { leg, reason, within } => self.bye(leg, reason, within),
             SipCommand::Answer { token, code, sdp, .. } => {
                 let waiting = self.0.dialogs.borrow_mut().offers.remove(&token);

@@ -119,6 +119,29 @@ fn a_simulated_call_outlives_a_kill() {
 }
 
 #[test]
+fn a_simulated_phone_transfers_by_itself() {
+    virtually(|world| async move {
+        let rig = world.joined().await;
+        world.change(|phones| phones.plan("1003", Pickup::Refuses(404, Duration::from_millis(5))));
+        world.change(|phones| phones.refer("1002", "<sip:1003@proxy1>"));
+        rig.until("a refusal", |_| world.phones.borrow().transferred("1002") == Some(404)).await;
+        world.hears("1001", &["1002"]);
+        world.change(|phones| phones.refer("1002", "<sip:1003@elsewhere>"));
+        rig.until("a refusal", |_| world.phones.borrow().transferred("1002") == Some(403)).await;
+        world.change(|phones| phones.refer("1002", "<sip:1004@proxy1>"));
+        rig.ended(B).await;
+        assert_eq!(world.phones.borrow().transferred("1002"), Some(200));
+        world.hears("1001", &["1004"]);
+        world.hears("1004", &["1001"]);
+        let moved = |event: &Event| matches!(event, Event::MovedByPhone { leg: A, guest: Some(_), .. });
+        assert!(rig.out.borrow().events.iter().any(moved));
+        rig.done(Order::Drop { leg: A, cause: Cause::Answered }).await;
+        rig.until("the guest's end", |_| world.phones.borrow().live("1004") == 0).await;
+        assert_eq!(world.phones.borrow().live("1001") + world.phones.borrow().live("1002"), 0);
+    });
+}
+
+#[test]
 fn simulated_phones_refuse_ring_and_say_nothing() {
     virtually(|world| async move {
         let rig = world.agent(BTreeMap::new()).await;

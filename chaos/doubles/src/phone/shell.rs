@@ -111,6 +111,16 @@ impl SipServer {
         self.shared.lock().call_ids()
     }
 
+    /// The phone asks the far end of its first answered call to do what this `Refer-To` says, whatever it is.
+    pub fn transfer_as(&self, number: &str, to: &str) {
+        self.shared.with(|machine, now| machine.transfer_as(number, to, now));
+    }
+
+    /// The far end of the phone's first answered call, to be called in place of that call: a `Refer-To`.
+    pub fn consulted(&self, number: &str) -> Option<String> {
+        self.shared.lock().consulted(number)
+    }
+
     /// Carries out an order about a line.
     pub(crate) fn carry_out(&self, order: Order) {
         let local = self.addresses[0];

@@ -341,6 +341,11 @@ impl Rig {
         self.put(Input::Sip(SipEvent::Ended { leg, ended: Ended::ByPeer, reason: None }));
     }
 
+    /// The phone of a leg transfers by itself.
+    pub(super) fn refer(&mut self, leg: LegId, to: &str) {
+        self.put(Input::Sip(SipEvent::Referred { leg, token: 1, to: to.to_owned() }));
+    }
+
     pub(super) fn proxy_goes_down(&mut self) {
         self.put(Input::Stop);
     }
@@ -480,11 +485,15 @@ impl Rig {
             }
             SipCommand::Reinvite { leg, number, sdp, .. } => {
                 self.told.insert(leg, sdp);
-                let port = if [A, B, C].contains(&leg) { port(leg) } else { 9999 };
+                let lent = self.composite.lent_to.contains_key(&leg);
+                let port = if lent { 9999 } else { port(leg) };
                 let reply = Reply { sdp: Some(description(port)), ..Reply::of(200) };
                 vec![SipEvent::Replied { leg: Some(leg), number, reply }]
             }
             SipCommand::Info { leg, number, .. } => {
+                vec![SipEvent::Replied { leg: Some(leg), number, reply: Reply::of(200) }]
+            }
+            SipCommand::Notify { leg, number, .. } => {
                 vec![SipEvent::Replied { leg: Some(leg), number, reply: Reply::of(200) }]
             }
             SipCommand::Options { leg, number, .. } => {
@@ -513,7 +522,7 @@ impl Rig {
 
 /// Where a phone listens.
 fn port(leg: LegId) -> u16 {
-    4000 + u16::try_from(leg.0 * 2).unwrap()
+    4000 + u16::try_from(leg.0 % 2000 * 2).unwrap()
 }
 
 fn description(port: u16) -> String {

@@ -241,3 +241,22 @@ fn a_ringing_leg_of_an_earlier_life_is_taken_back() {
     assert!(matches!(rig.events[..], [Event::Ended { leg: A, .. }]), "{:?}", rig.events);
     assert!(rig.store.is_empty());
 }
+
+#[test]
+fn only_an_answered_dialog_leaps_when_it_is_taken_up_again() {
+    let rig = Rig::joined();
+    for (progress, leaps) in [
+        (Progress::Dialing, false),
+        (Progress::Ringing, false),
+        (Progress::Up, true),
+        (Progress::Ending, true),
+    ] {
+        let dialog = crate::sip::Dialog { progress, ..rig.store[&A].clone() };
+        let restored = crate::sip::legs::Leg::restored(dialog.clone());
+        // a CANCEL has the number of its INVITE (RFC 3261, 9.1); every other request a new one
+        let leap = restored.dialog.wire.local_cseq - dialog.wire.local_cseq;
+        assert_eq!(leap, if leaps { 10 } else { 0 }, "{progress:?}");
+        assert_eq!(restored.dialog.media.version, dialog.media.version + 10, "{progress:?}");
+        assert_eq!(restored.past.answered, progress == Progress::Up);
+    }
+}

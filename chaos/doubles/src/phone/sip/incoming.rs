@@ -67,6 +67,12 @@ impl SipPhones {
         if request.tag("To").is_some() {
             return self.reply(local, from, request, 481);
         }
+        if let Some(replaces) = request.get("Replaces") {
+            return match self.replaced(replaces) {
+                Some(old) => self.takes_place(old, local, from, request),
+                None => self.reply(local, from, request, 481),
+            };
+        }
         let number = message::user(uri).to_owned();
         let plan = self.plans.get(&number).unwrap_or(&self.usual).clone();
         if plan.decision == Decision::Silent {
@@ -83,7 +89,7 @@ impl SipPhones {
         self.schedule(id, &plan);
     }
 
-    fn new_call(
+    pub(super) fn new_call(
         &mut self,
         number: String,
         plan: Plan,

@@ -1,11 +1,12 @@
-//! A phone's own transfer: REFER (RFC 3515), blind, or attended with Replaces (RFC 3891), and what the far
-//! end reports of it. The phone hangs up when its transfer is reported done, if the far end has not.
+//! A phone's own transfer: REFER (RFC 3515), blind, or attended with Replaces (RFC 3891), what the far
+//! end reports of it, and a call that comes in place of another one. The phone hangs up when its transfer is reported done, if the far end has not.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::message::{self, Message};
 use super::{Phase, SipPhones, Timer};
-use crate::phone::Act;
+use crate::phone::{Act, Plan};
 
 /// From the word that a transfer is done to the phone's own hang-up. A FreeSWITCH that hears BYE sooner than its bridge
 /// is made ends the call that was transferred (seen on 1.11), and no telephone is as fast as a program on loopback.
@@ -25,11 +26,52 @@ impl SipPhones {
         self.now = self.now.max(now);
         let calls = self.answered_calls(number);
         let [first, second, ..] = calls[..] else { return };
-        let consulted = &self.calls[&second];
+        let to = self.named(second);
+        self.refer(first, to);
+    }
+
+    /// The phone asks the far end of its first answered call to do what this `Refer-To` says.
+    pub fn transfer_as(&mut self, number: &str, to: &str, now: Duration) {
+        self.now = self.now.max(now);
+        if let Some(id) = self.answered_calls(number).first().copied() {
+            self.refer(id, to.to_owned());
+        }
+    }
+
+    /// The far end of the phone's first answered call, to be called in place of that call: a `Refer-To`.
+    pub fn consulted(&self, number: &str) -> Option<String> {
+        self.answered_calls(number).first().map(|id| self.named(*id))
+    }
+
+    fn named(&self, id: u64) -> String {
+        let consulted = &self.calls[&id];
         let theirs = message::parameter(&consulted.them, "tag").unwrap_or_default();
         let uri = message::uri(&consulted.them);
         let replaces = format!("{};to-tag={theirs};from-tag={}", consulted.call_id, consulted.tag);
-        self.refer(first, format!("<{uri}?Replaces={}>", escaped(&replaces)));
+        format!("<{uri}?Replaces={}>", escaped(&replaces))
+    }
+
+    // ---- the other side ----------------------------------------------------------------------------------------------
+
+    /// The call that a `Replaces` names, if it is one of ours and answered.
+    pub(super) fn replaced(&self, replaces: &str) -> Option<u64> {
+        let (call_id, _) = replaces.split_once(';')?;
+        let of = |name| message::parameter(replaces, name);
+        let id = *self.by_call_id.get(call_id.trim())?;
+        let call = &self.calls[&id];
+        let theirs = message::parameter(&call.them, "tag");
+        let same = of("to-tag") == Some(call.tag.as_str()) && of("from-tag") == theirs;
+        (same && call.phase == Phase::Answered).then_some(id)
+    }
+
+    /// A call comes in place of another one: it is answered at once, and the other one is hung up.
+    pub(super) fn takes_place(&mut self, old: u64, local: SocketAddr, from: SocketAddr, request: &Message) {
+        let number = self.calls[&old].number.clone();
+        let call = self.new_call(number, Plan::default(), local, from, request);
+        let id = self.enter(call);
+        self.offered(id, request);
+        self.answer(id);
+        self.bye(old);
     }
 
     /// The last status that the far end reported of a transfer of this phone: 202 while it is under way.
