@@ -502,8 +502,19 @@ fn two_verbs_at_once(stage: &Stage) {
 }
 
 fn no_template(stage: &Stage) {
-    let id = stage.place(stage.site.nobody().1, "1002").expect("the call is taken");
+    let beyond = stage.site.beyond();
+    let rang = |stage: &Stage| ["1001", "1002", "1003"].map(|number| stage.phones.rings(number));
+    let before = rang(stage);
+    let id = stage.place(beyond, "1002").expect("the call is taken");
     let call = stage.over(id);
+    let why = call.cause.as_ref().map(|end| end.server_said.text.as_str()).unwrap_or_default();
     assert_eq!(call.status, Status::Failed, "{call:?}");
+    assert!(why.contains("address"), "it says why: {call:?}");
+    assert_eq!(rang(stage), before, "nobody was called");
+    // As the second party, when the first one is there already.
+    let id = stage.place("1001", beyond).expect("the call is taken");
+    assert_eq!(stage.over(id).status, Status::Failed);
+    stage.is_free("1001");
+    assert_eq!(rang(stage)[1..], before[1..], "nobody else was called");
     assert_eq!(stage.state(), ServerState::Up);
 }

@@ -56,6 +56,12 @@ pub trait Site {
         ("1009", "+4930123456")
     }
 
+    /// An address that this kind cannot call, and says so before a byte is sent: one without a template as a rule; a proxy
+    /// has none and calls every form, but not `sips:` in the open.
+    fn beyond(&self) -> &'static str {
+        if self.keeps_ringing() { self.nobody().1 } else { "sips:1003@127.0.0.1" }
+    }
+
     /// What the server's words for a leg have in them if it is of this phone.
     fn foreign_name(&self, phone: &str) -> String {
         format!("/{phone}-")

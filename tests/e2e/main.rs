@@ -20,6 +20,7 @@ mod listeners;
 mod pasted;
 mod points;
 mod process;
+mod proxied;
 mod reload;
 mod rig;
 mod rooms;
@@ -57,6 +58,7 @@ pub type Test = (&'static str, On, fn(&Target) -> Result<(), Skipped>);
 
 const THEMES: &[&[Test]] = &[
     killed::TESTS,
+    proxied::TESTS,
     listeners::TESTS,
     words::TESTS,
     exits::TESTS,

@@ -98,6 +98,12 @@ impl Rig {
         Self { folder: folder(), ami, ari, before, real: None, phones: Some(phones) }
     }
 
+    /// A server of another kind, with these phones; it is not looked at here.
+    pub fn with_phones(management: SocketAddr, phones: Arc<dyn Phones>) -> Self {
+        let phones = Some(phones);
+        Self { folder: folder(), ami: management, ari: 0, before: BTreeSet::new(), real: None, phones }
+    }
+
     /// The double in its newest version.
     pub fn simple() -> Self {
         Self::with_double(Options::new(Profile::V22))

@@ -2,7 +2,7 @@
 
 use ifbus_call::{Address, address::Form};
 
-use super::command::SipEndpoint;
+use super::command::{SipEndpoint, SipTransport};
 
 /// The settings of an agent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +24,17 @@ impl AgentOptions {
             Form::Uri => address.as_str().replace('#', "%23"),
             Form::Extension | Form::E164 => self.uri(address.as_str()),
         }
+    }
+
+    /// Why an address cannot be called through this server, if it cannot: `sips:` promises encryption on every hop (RFC
+    /// 3261, section 26.2.2), and who asks for it is not given less.
+    #[must_use]
+    pub fn unreachable(&self, address: &Address) -> Option<String> {
+        let transport = &self.endpoint.transport;
+        let plain = !matches!(transport, SipTransport::Tls(_)) && address.as_str().starts_with("sips:");
+        plain.then(|| {
+            format!("a sips: address needs TLS, and SIP to this server is spoken over {}", transport.as_str())
+        })
     }
 
     /// The URI of a caller.

@@ -206,6 +206,10 @@ impl Agent {
         if self.legs.contains_key(&dial.leg) {
             return self.answer(ticket, unsent("a leg of this id exists"));
         }
+        if let Some(why) = self.options.unreachable(&dial.tag.party) {
+            let said = Some(Said::new(None, &why));
+            return self.answer(ticket, Refused { said, ..Refused::unsent(Why::NoTemplate) });
+        }
         let offered = dial.toward.and_then(|toward| self.legs.get(&toward)).and_then(|toward| {
             let theirs = toward.theirs().filter(|_| toward.is_up());
             theirs.map(|theirs| theirs.directed(toward.wants()))

@@ -39,7 +39,8 @@ impl ReferTo {
             None => value.trim(),
         };
         let (scheme, rest) = uri.split_once(':')?;
-        if !matches!(scheme.to_ascii_lowercase().as_str(), "sip" | "sips") {
+        // `sips:` would be called as `sip:`, which promises less
+        if !scheme.eq_ignore_ascii_case("sip") {
             return None;
         }
         let (place, headers) = rest.split_once('?').unwrap_or((rest, ""));

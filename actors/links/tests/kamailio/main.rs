@@ -4,6 +4,7 @@
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod acceptance;
 #[path = "../proxied/calls.rs"]
 mod calls;
 mod management;

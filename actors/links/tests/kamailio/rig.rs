@@ -93,7 +93,7 @@ impl Lab {
         lab
     }
 
-    fn real() -> Option<Self> {
+    pub fn real() -> Option<Self> {
         static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
         let named = std::env::var("IFBUS_REAL_KAMAILIO").ok()?;
         let address = named.split(',').find_map(|pair| pair.split_once('=')).expect("VERSION=ADDRESS").1;

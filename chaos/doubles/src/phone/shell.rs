@@ -121,6 +121,11 @@ impl SipServer {
         self.shared.lock().consulted(number)
     }
 
+    /// From now on calls have no sound and no media port, so that there can be very many.
+    pub fn be_silent(&self) {
+        self.shared.lock().be_silent();
+    }
+
     /// Carries out an order about a line.
     pub(crate) fn carry_out(&self, order: Order) {
         let local = self.addresses[0];

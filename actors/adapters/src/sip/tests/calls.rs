@@ -46,6 +46,19 @@ fn the_first_phone_is_offered_a_held_description_and_the_second_the_first_ones()
 }
 
 #[test]
+fn an_address_that_promises_encryption_is_not_called_in_the_open() {
+    let mut rig = Rig::new();
+    rig.take();
+    let ifbus_call::Order::Dial(mut dial) = super::rig::dial(A, None) else { panic!("a dial") };
+    dial.tag.party = "sips:1003@example.org".parse().unwrap();
+    let ticket = rig.order(Order::Dial(dial));
+    let refused = rig.outcome(ticket).unwrap().clone().unwrap_err();
+    assert_eq!((refused.why, refused.evidence), (Why::NoTemplate, Evidence::NothingSent));
+    assert!(refused.said.is_some_and(|said| said.text.contains("udp")), "it says what is missing");
+    assert!(rig.sent.is_empty() && rig.store.is_empty(), "{:?}", rig.sent);
+}
+
+#[test]
 fn an_answer_that_leads_elsewhere_is_handed_to_the_partner() {
     let mut rig = Rig::new();
     rig.dial(A, None);

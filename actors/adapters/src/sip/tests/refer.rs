@@ -310,6 +310,7 @@ fn a_forged_request_changes_nothing() {
         ("<sip:1009@elsewhere.example>", 403),
         ("<sip:1009@192.0.2.77>", 403),
         ("<tel:+493012345>", 400),
+        ("<sips:1009@example.org>", 400),
         ("<sip:%0d%0aX-Evil:1@example.org>", 400),
         ("<sip:@example.org>", 400),
         ("<sip:1009@example.org?Replaces=a%0d%0aX:1%3Bto-tag%3D1%3Bfrom-tag%3D2>", 400),
