@@ -12,6 +12,7 @@ mod alive;
 pub mod cause;
 pub mod command;
 pub mod dialog;
+mod digits;
 pub mod event;
 mod heard;
 mod legs;

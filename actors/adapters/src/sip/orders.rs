@@ -31,10 +31,6 @@ pub(super) const JOIN_WITHIN: Duration = Duration::from_secs(25);
 const CANCEL_WITHIN: Duration = Duration::from_secs(35);
 /// A phone hangs up at once or not at all.
 pub(super) const BYE_WITHIN: Duration = Duration::from_secs(5);
-/// For one digit, and what its phone may take to say yes.
-const DIGIT_WITHIN: Duration = Duration::from_secs(5);
-/// From one digit to the next: 160 ms of tone and a gap that every phone tells apart.
-const DIGIT_EVERY: Duration = Duration::from_millis(240);
 /// The server answers by itself, without asking anybody.
 const PROBE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -196,7 +192,7 @@ impl Agent {
         self.orders.insert(ticket, Running { work });
     }
 
-    fn answer(&mut self, ticket: Ticket, refused: Refused) {
+    pub(super) fn answer(&mut self, ticket: Ticket, refused: Refused) {
         self.out.push_back(Output::Answer(ticket, Err(refused)));
     }
 
@@ -542,61 +538,6 @@ impl Agent {
         }
     }
 
-    // ---- digits -----------------------------------------------------------------------------------------------------
-
-    fn dtmf(&mut self, ticket: Ticket, leg: LegId, digits: Digits) {
-        match self.legs.get(&leg).map(Leg::is_up) {
-            None => self.answer(ticket, Refused::unsent(Why::NoSuchLeg)),
-            Some(false) => self.answer(ticket, unsent("a leg that was not answered hears no digits")),
-            Some(true) => {
-                let within = DIGIT_WITHIN * u32::try_from(digits.as_str().len() + 1).unwrap_or(u32::MAX);
-                self.running(ticket, Work::Dtmf { leg, digits, next: 0 }, within);
-                self.send_digit(ticket);
-            }
-        }
-    }
-
-    pub(super) fn send_digit(&mut self, ticket: Ticket) {
-        let Some(Running { work: Work::Dtmf { leg, digits, next } }) = self.orders.get_mut(&ticket) else {
-            return;
-        };
-        let Some(digit) = digits.as_str().get(*next..=*next) else { return };
-        let (leg, body) = (*leg, format!("Signal={digit}\r\nDuration=160\r\n"));
-        *next += 1;
-        let number = self.ask(Asked::Digit(ticket));
-        let kind = "application/dtmf-relay";
-        self.command(SipCommand::Info { leg, number, kind, body, within: DIGIT_WITHIN });
-    }
-
-    pub(super) fn digit_replied(&mut self, ticket: Ticket, reply: &Reply) {
-        let Some(Running { work: Work::Dtmf { digits, next, .. } }) = self.orders.get(&ticket) else {
-            return;
-        };
-        let (sent, all) = (*next, digits.as_str().len());
-        if !reply.is_ok() {
-            // the phone hears none of them, or only the first ones
-            let evidence = if sent <= 1 && !reply.local { Evidence::NotDone } else { Evidence::Unknown };
-            let why = if reply.local { Why::Unproven } else { Why::Refused };
-            let said = Some(cause::said(reply));
-            return self.finish(ticket, Err(Refused { why, cause: Cause::ServerFailure, evidence, said }));
-        }
-        if sent == all {
-            self.done(ticket);
-        } else {
-            self.timers.arm(Due::Digit(ticket), self.now + DIGIT_EVERY);
-        }
-    }
-
-    fn digits_lost(&mut self, ticket: Ticket) {
-        let refused = Refused {
-            why: Why::NoSuchLeg,
-            cause: Cause::ServerFailure,
-            evidence: Evidence::Unknown,
-            said: None,
-        };
-        self.finish(ticket, Err(refused));
-    }
-
     // ---- probe ------------------------------------------------------------------------------------------------------
 
     fn probe(&mut self, ticket: Ticket) {
@@ -685,6 +626,6 @@ fn legs_of(order: &Order) -> Vec<LegId> {
 }
 
 /// A refusal of ours with a reason for people.
-fn unsent(text: &str) -> Refused {
+pub(super) fn unsent(text: &str) -> Refused {
     Refused { said: Some(Said::new(None, text)), ..Refused::unsent(Why::Refused) }
 }

@@ -65,6 +65,8 @@ fn dialog(leg: u128, version: u64) -> Dialog {
         waits: false,
         holds: None,
         lends: None,
+        guest: false,
+        moved: None,
     }
 }
 
