@@ -238,6 +238,8 @@ pub struct Rig {
     pub out: Rc<RefCell<Seenings>>,
     changed: Rc<Notify>,
     tickets: RefCell<u64>,
+    /// How the names of our dialogs begin.
+    own: String,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -262,7 +264,8 @@ impl Rig {
         let task =
             tokio::task::spawn_local(drive(machine, wires, inbox, Rc::clone(&out), Rc::clone(&changed)));
         let _ = mail.send(Mail::Start);
-        Self { mail, out, changed, tickets: RefCell::new(0), task }
+        let own = format!("ib-{}-", lab.instance);
+        Self { mail, out, changed, tickets: RefCell::new(0), own, task }
     }
 
     /// The process dies; what it has written down stays.
@@ -346,9 +349,15 @@ impl Rig {
 
     pub async fn listed(&self) -> Vec<Seen> {
         match self.done(Order::List).await {
-            Done::Listed(seen) => seen,
+            Done::Listed(seen) => self.without_leftovers(seen),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Without what other tests of ours have left on a real server.
+    pub fn without_leftovers(&self, mut seen: Vec<Seen>) -> Vec<Seen> {
+        seen.retain(|seen| !seen.native.starts_with("ib-") || seen.native.starts_with(&self.own));
+        seen
     }
 
     /// Waits until the list is as wanted.
