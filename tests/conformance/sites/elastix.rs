@@ -1,5 +1,5 @@
-//! Elastix: the double of an Issabel with chan_sip, and real Asterisks set up as inside of one, behind the simulated web
-//! server.
+//! Elastix: the double of an Issabel with chan_sip, and real Asterisks set up as inside of one, behind a real pbxapi where
+//! one is named, else behind the simulated web server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -19,15 +19,16 @@ const VARIABLE: &str = "IFBUS_REAL_ELASTIX";
 /// Where the recordings of each of them are, in the same order.
 const FOLDERS: &str = "IFBUS_REAL_ELASTIX_FOLDERS";
 
+/// The real web server with pbxapi beside each of them: `16=https://127.0.45.1:443`; it serves their recordings, too.
+const PBXAPI: &str = "IFBUS_REAL_PBXAPI";
+
 /// Every target of this kind.
 pub fn targets() -> Vec<Target> {
-    let target = |name: &str, real, open| Target {
-        name: name.to_owned(),
-        kind: Kind::Elastix,
-        real,
-        // what a real server proves is its Asterisk; the web server beside it is ours
-        way: if real { "ami, pbxapi simulated" } else { "ami and pbxapi" },
-        open,
+    let target = |name: &str, real, open| {
+        // without a real pbxapi, what a real server proves is its Asterisk; the web server beside it is ours
+        let is_ours = real && installed_web(name.split(' ').nth(1).unwrap_or_default()).is_none();
+        let way = if is_ours { "ami, pbxapi simulated" } else { "ami and pbxapi" };
+        Target { name: name.to_owned(), kind: Kind::Elastix, real, way, open }
     };
     let double = || Ok(Box::new(Simulated::start()) as Box<dyn Site>);
     let installed = |version: &'static str, tech: &'static str| {
@@ -59,7 +60,7 @@ impl Site for Simulated {
     }
 
     fn settings(&self) -> Settings {
-        let mut settings = settings(self.server.ami(), self.server.web().port(), "SIP");
+        let mut settings = settings(self.server.ami(), self.server.web().port(), false, "SIP");
         settings.set.insert("sip".to_owned(), self.server.sip().to_string());
         settings
     }
@@ -90,17 +91,23 @@ struct Real {
     ip: Ipv4Addr,
     tech: &'static str,
     phones: Arc<SipServer>,
-    web: Before,
+    web: Web,
+}
+
+/// The web server beside it: a simulated one, or the port of a real one at its address.
+enum Web {
+    Simulated(Before),
+    Installed { port: u16, tls: bool },
 }
 
 impl Real {
     fn open(ip: Ipv4Addr, version: &str, tech: &'static str) -> Result<Self, String> {
-        let folder = folder(version)?;
+        let web = match installed_web(version) {
+            Some(url) => Web::at(&url, ip)?,
+            None => Web::before(ip, version, tech)?,
+        };
         let at = sip_of(ip, 1);
         let phones = SipServer::start(&[at]).map_err(|error| format!("no phones at {at}: {error}"))?;
-        let ami = SocketAddr::from((ip, 5038));
-        let web = Before::start(SocketAddr::from((ip, 0)), ami, &folder, WebOptions::new(tech));
-        let web = web.map_err(|error| format!("no web server at {ip}: {error}"))?;
         Ok(Self { ip, tech, phones: Arc::new(phones), web })
     }
 
@@ -117,7 +124,11 @@ impl Site for Real {
     }
 
     fn settings(&self) -> Settings {
-        settings(SocketAddr::from((self.ip, 5038)), self.web.at().port(), self.tech)
+        let (port, tls) = match &self.web {
+            Web::Simulated(web) => (web.at().port(), false),
+            Web::Installed { port, tls } => (*port, *tls),
+        };
+        settings(SocketAddr::from((self.ip, 5038)), port, tls, self.tech)
     }
 
     fn lets_in(&self) -> bool {
@@ -141,6 +152,31 @@ impl Site for Real {
     }
 }
 
+impl Web {
+    fn before(ip: Ipv4Addr, version: &str, tech: &str) -> Result<Self, String> {
+        let (at, ami) = (SocketAddr::from((ip, 0)), SocketAddr::from((ip, 5038)));
+        let web = Before::start(at, ami, &folder(version)?, WebOptions::new(tech));
+        web.map(Self::Simulated).map_err(|error| format!("no web server at {ip}: {error}"))
+    }
+
+    /// It has to be at the address of its Asterisk, as inside of an Issabel.
+    fn at(url: &str, ip: Ipv4Addr) -> Result<Self, String> {
+        let parts = url.split_once("://").and_then(|(scheme, rest)| {
+            let at: SocketAddr = rest.trim_end_matches('/').parse().ok()?;
+            (matches!(scheme, "http" | "https") && at.ip() == ip).then_some((at.port(), scheme == "https"))
+        });
+        let (port, tls) = parts.ok_or_else(|| format!("{PBXAPI}: {url} is no http(s)://{ip}:PORT"))?;
+        Ok(Self::Installed { port, tls })
+    }
+}
+
+/// Where the real pbxapi of this version is, if one is named.
+fn installed_web(version: &str) -> Option<String> {
+    let value = std::env::var(PBXAPI).unwrap_or_default();
+    let mut pairs = value.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| *name == version).map(|(_, url)| url.to_owned())
+}
+
 /// `22=/folder,16=/folder`
 fn folder(version: &str) -> Result<PathBuf, String> {
     let value = std::env::var(FOLDERS).unwrap_or_default();
@@ -149,10 +185,10 @@ fn folder(version: &str) -> Result<PathBuf, String> {
     found.ok_or_else(|| format!("no recordings of {version}: {FOLDERS} does not name a folder"))
 }
 
-fn settings(ami: SocketAddr, web: u16, tech: &str) -> Settings {
+fn settings(ami: SocketAddr, web: u16, tls: bool, tech: &str) -> Settings {
     let set = [
         ("web_port", web.to_string()),
-        ("web_tls", "off".to_owned()),
+        ("web_tls", if tls { "pin" } else { "off" }.to_owned()),
         ("dial_uri", format!("{tech}/trunk/{{uri}}")),
     ];
     let auth = [("user", "ifbus"), ("secret", "ifbus-secret"), ("api_secret", "admin-secret")];

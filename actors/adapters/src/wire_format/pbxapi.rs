@@ -65,6 +65,7 @@ pub fn answer(status: u16, body: &[u8]) -> Answer<'_> {
     let text = body.trim_ascii();
     match status {
         404 => Answer::Absent,
+        500 if is_page(text) && is_long_expired(text) => Answer::Expired,
         _ if is_page(text) => Answer::Page(status),
         401 | 403 => Answer::Forbidden,
         200..300 if is_expired(text) => Answer::Expired,
@@ -77,6 +78,12 @@ pub fn answer(status: u16, body: &[u8]) -> Answer<'_> {
 /// Whether this is HTML, whatever its header says: those of pbxapi are not to be trusted (`text/html` for JSON).
 fn is_page(text: &[u8]) -> bool {
     text.first() == Some(&b'<')
+}
+
+/// A token that is over for more than 200 hours, as after a clock that was set, is an error of PHP with these words.
+fn is_long_expired(page: &[u8]) -> bool {
+    const WORDS: &[u8] = b"<p>Expired token";
+    page.windows(WORDS.len()).any(|window| window == WORDS)
 }
 
 /// The two words may stand in any form of JSON.

@@ -175,6 +175,8 @@ impl Web {
         match (request.method.as_str(), path) {
             ("POST", "authenticate") => return page(self.log_in(request, now)),
             ("GET", "authenticate/renewtoken") => return page(self.renew(request, now)),
+            // the tokens of somebody's browser, who is nobody here
+            ("GET", "authenticate") => return page(Page::json("{\"status\":\"unauthorized\"}")),
             (_, "authenticate") => return page(Page::text(403, "Forbidden", "")),
             _ => {}
         }
@@ -203,20 +205,18 @@ impl Web {
 
     // ---- tokens ----------------------------------------------------------------------------------------------------
 
-    /// JSON only under its exact type; anything else is read as a form.
+    /// JSON whatever its type says, unlike a resource; what is no JSON is read as a form.
     fn log_in(&mut self, request: &Request, now: Duration) -> Page {
         let body = String::from_utf8_lossy(&request.body).into_owned();
-        let (user, password) = if request.header("Content-Type") == Some("application/json") {
-            let read: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-            let get = |key: &str| read.get(key).and_then(|value| value.as_str()).map(str::to_owned);
-            (get("user").or_else(|| get("username")), get("password"))
-        } else {
-            let get = |key: &str| {
+        let json: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        let get = |key: &str| match json.get(key).and_then(|value| value.as_str()) {
+            Some(value) => Some(value.to_owned()),
+            None => {
                 let value = body.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
                 value.map(str::to_owned)
-            };
-            (get("user").or_else(|| get("username")), get("password"))
+            }
         };
+        let (user, password) = (get("user").or_else(|| get("username")), get("password"));
         if user.as_deref() == Some("admin") && password.as_ref() == Some(&self.options.admin) {
             self.logins += 1;
             Page::json(self.issue(now, ""))
@@ -229,7 +229,7 @@ impl Web {
     fn renew(&mut self, request: &Request, now: Duration) -> Page {
         let known = request.parameter("access_token").is_some_and(|token| self.tokens.contains_key(token));
         if !known {
-            return Page::text(403, "Unauthorized", "");
+            return Page::text(200, "OK", "{\"status\": \"unauthorized\"}");
         }
         Page::text(200, "OK", self.issue(now, ",\"status\":\"authorized\""))
     }
@@ -251,9 +251,9 @@ impl Web {
         let page = |page| Step::Page(page, Duration::ZERO);
         let get = |key: &str| request.parameter(key).unwrap_or_default();
         if request.method != "GET" {
-            // a POST to a command answers with nothing and does nothing
-            return page(match action {
-                "" => Page::trace(405, "405 Method Not Allowed", "HTTP 405", ""),
+            // a POST or a DELETE answers with nothing and does nothing; nobody asks for what they do for the database
+            return page(match request.method.as_str() {
+                "PUT" => Page::trace(405, "405 Method Not Allowed", "HTTP 405", ""),
                 _ => Page::text(200, "OK", ""),
             });
         }
@@ -261,7 +261,6 @@ impl Web {
             Step::Errand(Box::new(Errand::new(wants, name, fields, &self.options.admin)))
         };
         match action {
-            "" => page(Page::json(super::COMMANDS)),
             "originate" => errand(
                 Wants::Originate,
                 "Originate",
@@ -287,8 +286,10 @@ impl Web {
                 let fields = [("Channel", get("channel")), ("Variable", name)];
                 errand(Wants::Value(name.to_owned()), "Getvar", &fields)
             }
-            "dbget" => page(Page::json("{\"status\":\"error\", \"message\":\"Database entry not found\"}")),
-            _ => page(Page::trace(404, "404 Not Found", &format!("HTTP 404 (GET /manager/{action})"), "")),
+            // what is not there is an empty value
+            "dbget" => page(Page::json("{\"result\":\"\"}")),
+            // a name that is none gets the list of those that are
+            _ => page(Page::json(super::COMMANDS)),
         }
     }
 
@@ -304,7 +305,7 @@ impl Web {
         let body: serde_json::Value = match serde_json::from_slice(&request.body) {
             Ok(body) => body,
             Err(_) if request.body.is_empty() => serde_json::Value::Null,
-            Err(_) => return fail(400, "\"code\":4,", "Syntax error"),
+            Err(_) => return fail(400, "\"code\":4,", "Could not decode JSON"),
         };
         let field = |key: &str| body.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
         let reload = if field("reload") == "0" { Duration::ZERO } else { self.options.reload };

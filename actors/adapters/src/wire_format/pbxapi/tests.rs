@@ -16,6 +16,14 @@ fn an_expired_token_is_known_by_its_body_alone() {
 }
 
 #[test]
+fn a_token_that_is_over_for_weeks_is_known_in_the_error_page() {
+    let page = b"<!DOCTYPE html>\n<html>\n<head><title>500 Internal Server Error</title></head>\n<body>\n\
+        <h1>Internal Server Error</h1>\n<p>Expired token [/var/www/html/pbxapi/models/Firebase/JWT/JWT.php:123]</p>";
+    assert_eq!(answer(500, page), Answer::Expired);
+    assert_eq!(answer(502, page), Answer::Page(502));
+}
+
+#[test]
 fn a_page_is_known_by_its_first_character_whatever_its_status() {
     let page = b"\n<!DOCTYPE html>\n<html><head><title>500 Internal Server Error</title>";
     for status in [200, 403, 405, 500, 502] {

@@ -71,11 +71,23 @@ fn a_write_without_the_word_blocks_for_a_reload() {
 }
 
 #[test]
-fn a_login_in_json_with_a_character_set_is_read_as_a_form_and_refused() {
+fn a_login_is_read_as_json_whatever_its_type_says() {
     let mut rig = Rig::new();
     let body = r#"{"user":"admin","password":"admin-secret"}"#;
     let got = rig.ask("POST", "authenticate", "Content-Type: application/json; charset=utf-8", body);
+    assert_eq!(got.status, "200 OK");
+    let got = rig.ask("POST", "authenticate", "Content-Type: text/plain", "user=admin&password=wrong");
     assert_eq!((got.status.as_str(), got.body.as_str()), ("403 Forbidden", ""));
+}
+
+#[test]
+fn what_a_real_one_says_where_there_is_nothing_to_say() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.get("manager/dbget?family=AMPUSER&key=ifbus").body, r#"{"result":""}"#);
+    assert_eq!(rig.get("manager/nosuch").body, rig.get("manager").body);
+    assert_eq!(rig.get("authenticate").body, r#"{"status":"unauthorized"}"#);
+    let renewed = rig.get("authenticate/renewtoken?refresh_token=x&access_token=x");
+    assert_eq!((renewed.status.as_str(), renewed.body.as_str()), ("200 OK", r#"{"status": "unauthorized"}"#));
 }
 
 #[test]
