@@ -9,6 +9,7 @@
 mod basics;
 mod handover;
 mod hostile;
+mod phones;
 mod proxy;
 mod rig;
 mod secured;

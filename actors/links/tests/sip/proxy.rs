@@ -9,6 +9,7 @@ use ifbus_adapters::sip::SipTransport;
 use ifbus_call::{Cause, Event, LegId, Order};
 use ifbus_doubles::phone::Phones;
 
+use super::phones::Baresip;
 use super::rig::{A, B, Lab, Rig, both, run};
 
 fn proxied<F: Future<Output = ()>>(promise: impl Fn(SocketAddr) -> F) {
@@ -86,40 +87,58 @@ fn a_phone_that_is_gone_is_found_by_the_question_whether_it_lives() {
     });
 }
 
-/// Two phones of somebody else's, as `sip:one@host:port sip:two@host:port`; they answer by themselves.
+/// Two phones of somebody else's talk through each real proxy: `IFBUS_REAL_PHONES` is the program (`baresip`), and
+/// `IFBUS_REAL_PROXIES` the proxies (`127.0.46.1:5060 127.0.46.101:5060`). What each heard is in its own recording.
 #[test]
 fn real_phones_take_every_offer() {
-    let Ok(phones) = std::env::var("IFBUS_REAL_PHONES") else { return };
-    let phones: Vec<String> = phones.split(' ').map(str::to_owned).collect();
-    proxied(|server| {
-        let phones = phones.clone();
-        async move {
-            let lab = Lab::through(server);
-            let rig = lab.agent().await;
-            let to = |order: Order, party: &str| match order {
-                Order::Dial(mut dial) => {
-                    dial.tag.party = party.parse().unwrap();
-                    Order::Dial(dial)
-                }
-                other => other,
-            };
-            rig.done(to(lab.dial(A, "1", None), &phones[0])).await;
-            rig.event(Event::Answered(A)).await;
-            rig.done(to(lab.dial(B, "2", Some(A)), &phones[1])).await;
-            rig.event(Event::Answered(B)).await;
-            rig.done(Order::Join { a: A, b: B }).await;
-            for _ in 0..2 {
-                rig.park(B, A).await;
-                rig.done(Order::Join { a: A, b: B }).await;
-            }
-            rig.done(Order::Dtmf { leg: A, digits: "5#".parse().unwrap() }).await;
-            let store = rig.kill().await;
-            let rig = Rig::start(lab.options(), store).await;
-            rig.park(B, A).await;
-            rig.done(Order::Join { a: A, b: B }).await;
-            rig.drop_both().await;
+    let Ok(program) = std::env::var("IFBUS_REAL_PHONES") else { return };
+    let proxies = std::env::var("IFBUS_REAL_PROXIES").or_else(|_| std::env::var("IFBUS_REAL_KAMAILIO_SIP"));
+    for proxy in proxies.unwrap_or_default().split_whitespace() {
+        let server = proxy.parse().expect("an address and a port");
+        run(talk(&program, Lab::through(server)));
+    }
+}
+
+async fn talk(program: &str, lab: Lab) {
+    let (one, two) = (Baresip::start(program, "1001").await, Baresip::start(program, "1002").await);
+    let to = |order: Order, phone: &Baresip| match order {
+        Order::Dial(mut dial) => {
+            dial.tag.party = phone.uri().parse().unwrap();
+            Order::Dial(dial)
         }
-    });
+        other => other,
+    };
+    let sound = async |comes: bool| {
+        one.receives(comes).await;
+        two.receives(comes).await;
+    };
+    // a call of a process, and one of the next
+    let mut rig = lab.agent().await;
+    for digits in ["5#", "8*"] {
+        rig.done(to(lab.dial(A, "1", None), &one)).await;
+        rig.event(Event::Answered(A)).await;
+        rig.done(to(lab.dial(B, "2", Some(A)), &two)).await;
+        rig.event(Event::Answered(B)).await;
+        rig.done(Order::Join { a: A, b: B }).await;
+        one.hears("1002").await;
+        two.hears("1001").await;
+        for _ in 0..2 {
+            rig.park(B, A).await;
+            sound(false).await;
+            rig.done(Order::Join { a: A, b: B }).await;
+            sound(true).await;
+        }
+        rig.done(Order::Dtmf { leg: A, digits: digits.parse().unwrap() }).await;
+        one.received(digits).await;
+        let store = rig.kill().await;
+        rig = Rig::start(lab.options(), store).await;
+        rig.park(B, A).await;
+        sound(false).await;
+        rig.done(Order::Join { a: A, b: B }).await;
+        sound(true).await;
+        rig.drop_both().await;
+        rig.out.borrow_mut().events.clear();
+    }
 }
 
 /// How many calls at once: the phones' sound is made for each of them, on the processors of the test.
