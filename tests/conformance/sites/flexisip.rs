@@ -126,6 +126,8 @@ impl Place {
         let phones = Both::start(at, next(2, 5070)).map_err(|error| format!("no phones at {at}: {error}"))?;
         let mut settings = settings(next(0, 5060), next(9, 5070), next(4, 8443), KEY);
         settings.set.insert("domain".to_owned(), "lab.test".to_owned());
+        // it binds its pushes to no address, and from there they go out on loopback
+        settings.set.insert("events_from".to_owned(), "127.0.0.1".to_owned());
         let folder = tempfile::tempdir().map_err(|error| format!("no folder: {error}"))?;
         let (certificate, key) = Identity::self_signed(&["ifbus"], Days::default()).pem();
         for (name, setting, text) in [("c.pem", "events_cert", certificate), ("k.pem", "events_key", key)] {

@@ -3,7 +3,7 @@
 //! Best effort (sheet, section 4): nothing is replayed, a call that ends without BYE is never told to end, a call without
 //! SDP is not told at all. So what is known grows old by itself, and is never more than [`CALLS_MAX`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use ifbus_call::{Boot, Nanos, Seen, ServerName, Stage};
@@ -18,6 +18,8 @@ const DEVICES_MAX: usize = 32;
 const OLD: Duration = Duration::from_secs(4 * 3600);
 /// The same of one that was not answered: the server gives a fork up after 90 s.
 const OLD_UNANSWERED: Duration = Duration::from_secs(120);
+/// So many names of calls that ended are remembered: the end of one may be told twice.
+const GONE_MAX: usize = 100;
 /// The longest name of a party that is kept.
 const PARTY_MAX: usize = 120;
 
@@ -25,6 +27,12 @@ const PARTY_MAX: usize = 120;
 #[derive(Debug, Default)]
 pub(super) struct Foreign {
     calls: BTreeMap<String, Call>,
+    /// How many of those that are up have ended, though nobody knows which.
+    astray: usize,
+    /// Each name of a call of ours, and its other one.
+    ours: BTreeMap<String, String>,
+    /// The names that ended last.
+    gone: VecDeque<String>,
 }
 
 #[derive(Debug)]
@@ -70,14 +78,47 @@ impl Foreign {
         }
     }
 
-    /// A call is over.
-    pub(super) fn ended(&mut self, id: &str) {
-        self.calls.remove(id);
+    /// A call of ours, by the two names that its end may have before 2.4.
+    pub(super) fn is_not(&mut self, id: &str, turned: &str) {
+        if self.ours.len() >= 2 * CALLS_MAX {
+            self.ours.pop_first();
+        }
+        self.ours.insert(id.to_owned(), turned.to_owned());
+        self.ours.insert(turned.to_owned(), id.to_owned());
+    }
+
+    /// A call is over. Before 2.4, where names are numbers, what the callee ends has another name, and which call it was
+    /// cannot be told; when as many have ended so as were up, it was those. Told twice is a success.
+    pub(super) fn ended(&mut self, id: &str, now: Nanos) {
+        let known = self.calls.remove(id);
+        let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+        if let Some(other) = self.ours.remove(id) {
+            self.ours.remove(&other);
+        } else if known.is_none() && is_number && !self.gone.iter().any(|gone| gone == id) {
+            self.astray += 1;
+        }
+        self.settle(now);
+        self.gone.push_back(id.to_owned());
+        if self.gone.len() > GONE_MAX {
+            self.gone.pop_front();
+        }
+    }
+
+    fn settle(&mut self, now: Nanos) {
+        if self.astray > 0 && self.astray >= self.up(now) {
+            self.astray = 0;
+            self.calls.retain(|_, call| !call.up);
+        }
+    }
+
+    fn up(&self, now: Nanos) -> usize {
+        self.calls.values().filter(|call| call.up && call.lives(now)).count()
     }
 
     /// How many there are.
     pub(super) fn len(&self, now: Nanos) -> usize {
-        self.calls.values().filter(|call| call.lives(now)).count()
+        let listed = self.calls.values().filter(|call| call.lives(now)).count();
+        listed - self.astray.min(self.up(now))
     }
 
     /// As legs in a list: one for each call.

@@ -12,6 +12,7 @@ mod flight;
 mod foreign;
 mod inspect;
 mod machine;
+mod name;
 pub mod options;
 mod orders;
 mod push;

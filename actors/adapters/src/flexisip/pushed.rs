@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::machine::Flexisip;
+use super::name;
 use crate::adapter::Output;
 use crate::wire_format::http2::Request;
 
@@ -102,18 +103,23 @@ impl Flexisip {
         Some(())
     }
 
-    /// By its Call-ID, by the name that is made of it, or, before 2.4, by whom it rings just now.
-    fn is_ours(&self, id: &str, began: &Began) -> bool {
+    /// By its Call-ID, or by the name that is made of it.
+    fn is_ours(&mut self, id: &str, began: &Began) -> bool {
         if let Some(call_id) = &began.sip_call_id {
             return self.calls.agent().owner(call_id).is_some()
                 || self.calls.agent().is_of_this_instance(call_id);
         }
-        let ours = self.calls.agent().seen();
-        let named = |call_id: &str| event_id(&began.from, &began.to, call_id) == id;
-        ours.iter().any(|leg| {
-            let rings = leg.stage != ifbus_call::Stage::Up && self.calls.agent().calls(leg.leg, &began.to);
-            named(&leg.native) || rings
-        })
+        let (from, to) = (began.from.as_str(), began.to.as_str());
+        for leg in self.calls.agent().seen() {
+            if name::since_2_4(from, to, &leg.native) == id {
+                return true;
+            }
+            if name::before_2_4(from, to, &leg.native) == id {
+                self.foreign.is_not(id, &name::before_2_4(to, from, &leg.native));
+                return true;
+            }
+        }
+        false
     }
 
     fn went(&mut self, id: &str, device: Option<&str>, body: &[u8]) -> Option<()> {
@@ -129,19 +135,10 @@ impl Flexisip {
             self.foreign.settled(id, device, &settled.state, self.now);
         }
         if went.ended_at.is_some() {
-            self.foreign.ended(id);
+            self.foreign.ended(id, self.now);
         }
         Some(())
     }
-}
-
-/// The name of a call in pushes from 2.4 on (sheet, section 4).
-fn event_id(from: &str, to: &str, call_id: &str) -> String {
-    let (first, second) = if from <= to { (from, to) } else { (to, from) };
-    Sha256::digest([first, second, call_id].concat().as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 /// Whatever stands before `calls` is the operator's choice.

@@ -275,13 +275,6 @@ impl Agent {
         Load { legs: u32::try_from(self.legs.len()).ok(), legs_max: None, legs_ever: Some(self.legs_ever) }
     }
 
-    /// Whether a leg calls this address, `user@host`.
-    #[must_use]
-    pub fn calls(&self, leg: LegId, address: &str) -> bool {
-        let uri = self.legs.get(&leg).map(|known| known.dialog.wire.remote_uri.as_str());
-        uri.and_then(|uri| uri.split_once(':')).is_some_and(|(_, rest)| rest == address)
-    }
-
     /// Offers every leg that talks again what it was offered last: a relay between the phones may have been lost.
     pub fn offer_again(&mut self, now: Nanos) {
         self.now = self.now.max(now);

@@ -122,6 +122,8 @@ impl Lab {
         let callers = SipServer::start(&[next(2, 5060)]).unwrap();
         let mut settings = settings(address, 5060, next(9, 5070), next(4, 8443), "LABKEY123");
         settings.set.insert("domain".to_owned(), "lab.test".to_owned());
+        // it binds its pushes to no address, and from there they go out on loopback
+        settings.set.insert("events_from".to_owned(), "127.0.0.1".to_owned());
         let folder = std::env::temp_dir().join(format!("ifbus-flexisip-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (certificate, key) = Identity::self_signed(&["ifbus"], Days::default()).pem();

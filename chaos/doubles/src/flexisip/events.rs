@@ -40,7 +40,7 @@ impl Flexisip {
 
     fn words(&self, happening: &Happening) -> Option<(&'static str, String, Value)> {
         let dialog = &happening.dialog;
-        let (id, device) = (self.name(dialog), device(dialog));
+        let (id, device) = (self.name(dialog, happening.by_callee), device(dialog));
         let at = iso(self.options.wall + self.now.as_secs());
         let text = |id: &Value| id.as_str().map_or_else(|| id.to_string(), str::to_owned);
         let (call, device_path) =
@@ -68,17 +68,36 @@ impl Flexisip {
         })
     }
 
-    fn name(&self, dialog: &Dialog) -> Value {
+    /// In 2.3 the parties stand in it as in the request, so that a callee ends another call than the caller began.
+    fn name(&self, dialog: &Dialog, by_callee: bool) -> Value {
         let (from, to) = (address(&dialog.from_uri), address(&dialog.to_uri));
-        let (first, second) = if from <= to { (&from, &to) } else { (&to, &from) };
-        let hash = Sha256::digest(format!("{first}{second}{}", dialog.call_id).as_bytes());
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         if self.options.profile.names_calls {
-            return json!(hex);
+            let (first, second) = if from <= to { (&from, &to) } else { (&to, &from) };
+            let hash = Sha256::digest(format!("{first}{second}{}", dialog.call_id).as_bytes());
+            return json!(hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         }
-        // another hash there, of which nobody knows how it is made; what counts is that it is a number
-        json!(u64::from_str_radix(&hex[..15], 16).unwrap_or_default().to_string())
+        let (first, second) = if by_callee { (to, from) } else { (from, to) };
+        let parties = format!("{first}{second}").replace('@', "");
+        json!(murmur(format!("{}{parties}", dialog.call_id).as_bytes()).to_string())
     }
+}
+
+/// `std::hash` of a text as GCC makes it: MurmurHash64A.
+fn murmur(text: &[u8]) -> u64 {
+    const M: u64 = 0xc6a4_a793_5bd1_e995;
+    let mut hash = 0xc70f_6907 ^ (text.len() as u64).wrapping_mul(M);
+    for chunk in text.chunks(8) {
+        let mut bytes = [0; 8];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        let mut word = u64::from_le_bytes(bytes);
+        if chunk.len() == 8 {
+            word = word.wrapping_mul(M);
+            word = (word ^ (word >> 47)).wrapping_mul(M);
+        }
+        hash = (hash ^ word).wrapping_mul(M);
+    }
+    hash = (hash ^ (hash >> 47)).wrapping_mul(M);
+    hash ^ (hash >> 47)
 }
 
 /// The name of the only device, with the quotes and brackets that it has on the wire.

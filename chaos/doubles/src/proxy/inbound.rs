@@ -205,6 +205,9 @@ impl Proxy {
                     dialog.state = State::Ended;
                     dialog.ended = Some(now);
                     self.happens(What::Ended, key, "BYE", None, "");
+                    if let Some(happening) = self.happened.back_mut() {
+                        happening.by_callee = !by_caller;
+                    }
                 }
                 self.happens(What::InDialog, key, method, None, "");
             }

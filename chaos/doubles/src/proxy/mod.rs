@@ -40,6 +40,8 @@ pub(crate) struct Happening {
     pub(crate) code: Option<u16>,
     /// Who brought a failure about.
     pub(crate) local: &'static str,
+    /// The callee made the request.
+    pub(crate) by_callee: bool,
 }
 
 /// What happened.
@@ -127,7 +129,8 @@ impl Proxy {
 
     fn happens(&mut self, what: What, key: (u32, u32), method: &str, code: Option<u16>, local: &'static str) {
         let Some(dialog) = self.dialogs.get(&key).cloned() else { return };
-        self.happened.push_back(Happening { what, dialog, method: method.to_owned(), code, local });
+        let method = method.to_owned();
+        self.happened.push_back(Happening { what, dialog, method, code, local, by_callee: false });
     }
 
     fn send(&mut self, to: SocketAddr, message: &message::Message) {

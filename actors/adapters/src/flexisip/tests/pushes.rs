@@ -111,10 +111,10 @@ fn a_call_of_ours_is_known_by_each_of_its_names() {
         match how {
             0 => format!(r#"{{"id":"x","sip_call_id":"{call_id}","from":"{from}","to":"{to}"}}"#),
             1 => format!(r#"{{"id":"{hash}","from":"{from}","to":"{to}"}}"#),
-            // before 2.4: a number that cannot be made here
             _ => {
                 assert!(!rig.listed().is_empty());
-                format!(r#"{{"id":1234567890123456789,"from":"{from}","to":"{to}"}}"#)
+                let name = super::super::name::before_2_4(from, to, call_id);
+                format!(r#"{{"id":"{name}","from":"{from}","to":"{to}"}}"#)
             }
         }
     };
@@ -130,6 +130,33 @@ fn a_call_of_ours_is_known_by_each_of_its_names() {
         rig.push(1, "POST", "/api/statistics/calls", &body);
         assert_eq!(rig.listed().len(), 1, "by way {how}");
     }
+}
+
+/// Seen on 2.3.3: the end of a call has a name of its own if the callee has hung up.
+#[test]
+fn before_2_4_the_ends_that_callees_make_are_counted_until_all_that_were_up_are_over() {
+    let mut rig = Rig::ready(ALL);
+    rig.connect(1);
+    let calls = "/api/statistics/calls";
+    let ends = |rig: &mut Rig, id: u64| {
+        rig.push(1, "PATCH", &format!("{calls}/{id}"), r#"{"ended_at":"t"}"#);
+    };
+    for id in [11, 12, 13] {
+        rig.push(1, "POST", calls, &format!(r#"{{"id":"{id}","from":"a@l","to":"b@l","devices":{{}}}}"#));
+        let settled = r#"{"invite_terminated":{"at":"t","state":"accepted"}}"#;
+        rig.push(1, "PATCH", &format!("{calls}/{id}/devices/fs-gen-1"), settled);
+    }
+    ends(&mut rig, 911);
+    // told twice
+    ends(&mut rig, 911);
+    assert_eq!((rig.listed().len(), rig.load()), (3, Some(2)), "which one is not known");
+    ends(&mut rig, 12);
+    assert_eq!((rig.listed().len(), rig.load()), (2, Some(1)));
+    ends(&mut rig, 913);
+    assert_eq!((rig.listed().len(), rig.load()), (0, Some(0)), "all have ended");
+    // of a call before our time
+    ends(&mut rig, 914);
+    assert_eq!(rig.load(), Some(0));
 }
 
 #[test]

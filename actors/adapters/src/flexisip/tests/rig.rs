@@ -203,6 +203,15 @@ impl Rig {
         }
     }
 
+    /// How many legs it says that the server carries.
+    pub(super) fn load(&mut self) -> Option<u32> {
+        let ticket = self.give(Order::Load);
+        match &self.answers[&ticket] {
+            Ok(ifbus_call::order::Done::Loaded(load)) => load.legs,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Two calls of ours that talk.
     pub(super) fn talk(&mut self) {
         for (leg, number) in [(A, "1001"), (B, "1002")] {
