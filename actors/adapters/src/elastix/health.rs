@@ -2,6 +2,7 @@
 //!
 //! A pbxapi that fails costs no call: it is told once, and told again when something else is wrong with it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ifbus_call::order::Done;
@@ -26,8 +27,10 @@ const FIX: &str = "ifbus setup elastix --only pbxapi";
 pub(super) struct Health {
     /// What was wrong when it was asked last.
     pub(super) trouble: Option<Trouble>,
-    /// How many telephones it has told about.
-    extensions: usize,
+    /// The telephones it has told about, and how each is dialled.
+    pub(super) phones: BTreeMap<String, String>,
+    /// It has told about them in this life, or has failed to.
+    pub(super) told: bool,
     asked: u32,
 }
 
@@ -71,8 +74,8 @@ impl Elastix {
         let read = told.and_then(|body| pbxapi::extensions(&body).map_err(Trouble::Answer));
         match read {
             Ok(phones) => {
-                self.health.extensions = phones.len();
-                self.inside.know_phones(phones);
+                self.inside.know_phones(phones.clone());
+                self.health.phones = phones;
                 self.stands(None);
             }
             // what was told before holds
@@ -128,7 +131,7 @@ impl Elastix {
 
     pub(super) fn inspected_api(&mut self, ticket: Ticket, told: Result<Vec<u8>, Trouble>) {
         let Some(mut inspection) = self.inspections.remove(&ticket) else { return };
-        let known = self.health.extensions;
+        let known = self.health.phones.len();
         inspection.api = Some(vec![match told.and_then(|body| alive(&body)) {
             Ok(()) if self.options.dials_itself => finding(Verdict::Ok, "pbxapi answers".to_owned(), ""),
             Ok(()) => finding(Verdict::Ok, format!("pbxapi answers and knows {known} telephones"), ""),

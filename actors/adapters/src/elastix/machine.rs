@@ -187,8 +187,11 @@ impl Elastix {
     }
 
     pub(super) fn api_told(&mut self) {
-        if let Phase::Rising { told, .. } = &mut self.phase {
-            *told = true;
+        self.health.told = true;
+        match &mut self.phase {
+            Phase::Rising { told, .. } => *told = true,
+            Phase::Narrow(_) => self.look(),
+            _ => {}
         }
         self.advance();
     }

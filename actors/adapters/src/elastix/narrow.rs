@@ -225,9 +225,12 @@ impl Elastix {
     }
 
     /// Everybody in the list is known: what has changed is told, or the life begins.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
+        // until pbxapi has told how telephones are dialled, they might be dialled wrongly
+        let told = self.health.told;
         let Some(narrow) = self.narrow() else { return };
-        if !narrow.asked.is_empty()
+        if !told
+            || !narrow.asked.is_empty()
             || narrow.channels.iter().any(|channel| !narrow.names.contains_key(&channel.id.0))
         {
             return;
@@ -281,6 +284,7 @@ impl Elastix {
         }
         if scouts {
             self.inside = asterisk(&self.options, self.instance, &self.server, &mut self.random);
+            self.inside.know_phones(self.health.phones.clone());
             self.inside.handle(Input::Start(self.epoch), self.now);
         }
         self.arm();

@@ -269,3 +269,27 @@ fn at_most_four_calls_are_placed_at_once() {
     rig.give(dial(ifbus_call::LegId(6), Role::A, "1001", None));
     assert_eq!(rig.asked("originate").len(), 5);
 }
+
+#[test]
+fn telephones_are_dialled_as_pbxapi_says_also_after_ami_was_tried_again() {
+    let mut rig = Rig::narrow();
+    for _ in 0..2 {
+        rig.give(dial(A, Role::A, "1001", None));
+        let asked = rig.asked("originate").last().expect("it was asked for").path.clone();
+        assert!(asked.contains("channel=PJSIP%2F1001&"), "{asked}");
+        rig.reply(json(r#"{"status":"error", "message":"Originate failed"}"#));
+        rig.advance(Duration::from_secs(61));
+    }
+}
+
+#[test]
+fn nobody_is_dialled_before_pbxapi_has_told_how_or_has_failed_to() {
+    let mut rig = Rig::with(&[]);
+    rig.ami = Some(LinkError::Refused);
+    rig.web.deaf = Some("extensions");
+    rig.start();
+    assert!(rig.ready.is_empty());
+    rig.web.deaf = None;
+    rig.reply(page(500));
+    assert_eq!(rig.ready.len(), 1, "{:?}", rig.down);
+}

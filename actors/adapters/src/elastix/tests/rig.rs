@@ -124,9 +124,7 @@ impl Web {
         };
         match path.split('?').next().unwrap_or_default() {
             "/pbxapi/extensions" => Some(json(EXTENSIONS)),
-            "/pbxapi/manager/dbget" => {
-                Some(json(r#"{"status":"error", "message":"Database entry not found"}"#))
-            }
+            "/pbxapi/manager/dbget" => Some(json(r#"{"result":""}"#)),
             "/pbxapi/manager/status" => Some(json(&self.status())),
             "/pbxapi/manager/getvar" => {
                 let known = self.channels.values().find(|channel| channel.name == get("channel"));
