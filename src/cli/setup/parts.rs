@@ -232,6 +232,7 @@ const KAMAILIO_ROUTES: &[Unseen] = &[
 const PROXY: &[Unseen] = &[
     ("trusted-hosts", "only a call shows it, and a digest account works, too"),
     ("white-list", "matters only under many calls at once"),
+    ("prevent-loops", "only a call through its media relay shows it"),
     ("[module::", "sections are the server's own"),
 ];
 
