@@ -1,5 +1,5 @@
 //! The orchestrator on real sockets, beside a loop that reads the same events of the same server at the same time and
-//! throws them away.
+//! throws them away; and our SIP agent, beside a caller that has its texts ready.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use ifbus_adapters::wire_format::ari;
 use ifbus_call::InstanceId;
+use ifbus_fleet::ServerSpec;
 
 use crate::figure::Figure;
-use crate::meter;
+use crate::kinds::{Server, Which};
 use crate::orchestrator::{Orchestrator, THREADS, spec, state};
 use crate::process::Double;
 use crate::traffic::{Load, through, wait};
+use crate::{bare, meter};
 
 const ROUNDS: usize = 5;
 /// `ifbus` and `ifbus-secret`, as HTTP wants them.
@@ -50,7 +52,7 @@ impl Reader {
 }
 
 /// Everything ifbus listens to, without ifbus: the manager's results of originates, and the filtered stream.
-fn readers(name: &str, ports: (u16, u16)) -> io::Result<[Reader; 2]> {
+fn asterisk(name: &str, ports: (u16, u16)) -> io::Result<Vec<Reader>> {
     let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let mut ami = TcpStream::connect(at(ports.0))?;
     ami.write_all(
@@ -74,7 +76,40 @@ fn readers(name: &str, ports: (u16, u16)) -> io::Result<[Reader; 2]> {
     );
     http.write_all(&[head.as_bytes(), &filter].concat())?;
     expect(&mut http, "200")?;
-    Ok([Reader::start(name, ami)?, Reader::start(name, stream)?])
+    Ok(vec![Reader::start(name, ami)?, Reader::start(name, stream)?])
+}
+
+/// What ifbus asks FreeSWITCH for (`freeswitch/login.rs` of the adapters).
+const EVENTS: &str = "event json CHANNEL_CREATE CHANNEL_PROGRESS CHANNEL_PROGRESS_MEDIA CHANNEL_ANSWER CHANNEL_BRIDGE \
+                      CHANNEL_UNBRIDGE CHANNEL_PARK CHANNEL_HOLD CHANNEL_UNHOLD CHANNEL_HANGUP_COMPLETE \
+                      CHANNEL_DESTROY DTMF RECORD_START RECORD_STOP BACKGROUND_JOB HEARTBEAT SHUTDOWN \
+                      CUSTOM conference::maintenance";
+
+/// What it watches at Yate (`yate/login.rs`).
+const WATCHED: [&str; 9] = [
+    "chan.startup",
+    "call.progress",
+    "call.ringing",
+    "call.answered",
+    "chan.connected",
+    "chan.disconnected",
+    "chan.hangup",
+    "chan.dtmf",
+    "call.update",
+];
+
+/// The same of a server of another kind: one stream.
+fn stream(name: &str, server: &Server) -> io::Result<Vec<Reader>> {
+    let mut stream = TcpStream::connect(server.bare())?;
+    let hello = match server.which {
+        Which::FreeSwitch => format!("auth ifbus-secret\n\n{EVENTS}\n\n"),
+        _ => {
+            let watched = WATCHED.iter().map(|name| format!("%%>watch:{name}\n"));
+            format!("%%>connect:global\n{}", watched.collect::<String>())
+        }
+    };
+    stream.write_all(hello.as_bytes())?;
+    Ok(vec![Reader::start(name, stream)?])
 }
 
 fn expect(stream: &mut TcpStream, status: &str) -> io::Result<()> {
@@ -88,14 +123,36 @@ fn expect(stream: &mut TcpStream, status: &str) -> io::Result<()> {
 
 /// Runs it.
 pub fn run() -> (Vec<String>, Vec<Figure>) {
-    let double = Double::start();
-    let folder = tempfile::tempdir().expect("a folder for a while");
-    let servers = vec![spec("pbx1", "127.0.0.1", double.ports, false)];
-    let orchestrator = Orchestrator::start(InstanceId(0xbe), servers, folder.path().join("ifbus.db"), 1);
-    up(&orchestrator);
-    let sides = [readers("bare-one", double.ports), readers("bare-two", double.ports)];
-    let sides = sides.map(|side| side.expect("the double takes a reader"));
     let mut notes = Vec::new();
+    let mut figures = Vec::new();
+    {
+        let double = Double::start();
+        let sides = [asterisk("bare-one", double.ports), asterisk("bare-two", double.ports)];
+        let sides = sides.map(|side| side.expect("the double takes a reader"));
+        let server = spec("pbx1", "127.0.0.1", double.ports, false);
+        figures.extend(compare("", server, sides, &mut notes));
+    }
+    for which in [Which::FreeSwitch, Which::Yate] {
+        let server = Server::start(which);
+        let sides = [stream("bare-one", &server), stream("bare-two", &server)];
+        let sides = sides.map(|side| side.expect("the double takes a reader"));
+        figures.extend(compare(&format!("{}, ", which.name()), server.spec(), sides, &mut notes));
+    }
+    notes.push(format!(
+        "double in a process of its own; orchestrator: its arbiter and its store's writer; {ROUNDS} rounds, median; goal: 1.25 x bare + \
+         30 us"
+    ));
+    for which in Which::ALL.into_iter().filter(|which| which.is_proxy()) {
+        figures.extend(agent(which, &mut notes));
+    }
+    (notes, figures)
+}
+
+/// The orchestrator beside two loops that read what it reads.
+fn compare(name: &str, server: ServerSpec, sides: [Vec<Reader>; 2], notes: &mut Vec<String>) -> Vec<Figure> {
+    let folder = tempfile::tempdir().expect("a folder for a while");
+    let orchestrator = Orchestrator::start(InstanceId(0xbe), vec![server], folder.path().join("ifbus.db"), 1);
+    up(&orchestrator);
     let mut figures = Vec::new();
     for rate in [50, 200] {
         let load = Load {
@@ -105,7 +162,7 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
             phones: (2000, 8000),
         };
         let (mut ours, mut one, mut two) = (Vec::new(), Vec::new(), Vec::new());
-        let reads = |side: &[Reader; 2]| side.iter().map(|r| r.reads.load(Ordering::Relaxed)).sum::<u64>();
+        let reads = |side: &[Reader]| side.iter().map(|r| r.reads.load(Ordering::Relaxed)).sum::<u64>();
         let before = reads(&sides[0]);
         for _ in 0..ROUNDS {
             let look = || [meter::named(&THREADS), meter::named(&["bare-one"]), meter::named(&["bare-two"])];
@@ -121,27 +178,65 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
         let events = (reads(&sides[0]) - before) as f64 / (ROUNDS * 2 * load.calls) as f64;
         let [ours, one, two] = [ours, one, two].map(|side| meter::median(&side));
         notes.push(format!(
-            "{rate} two-leg calls a second: the bare loop was woken {events:.1} times per originate; ours is {:.2} x the bare loop; \
-             its share per wake-up {:.1} us",
+            "{name}{rate} two-leg calls a second: the bare loop was woken {events:.1} times per originate; ours is {:.2} x the bare \
+             loop; its share per wake-up {:.1} us",
             ours / one,
             one / events
         ));
         figures.push(
-            Figure::new(format!("live, {rate} calls/s, per originate"), "us of CPU", ours)
+            Figure::new(format!("live, {name}{rate} calls/s, per originate"), "us of CPU", ours)
                 .beside("bare read and discard", one)
                 .beside("noise: a second bare loop", two)
                 .at_most(1.25 * one + 30.0),
         );
     }
-    notes.push(format!(
-        "double in a process of its own; orchestrator: its arbiter and its store's writer; {ROUNDS} rounds, median; goal: 1.25 x bare + \
-         30 us"
-    ));
     for reader in sides.into_iter().flatten() {
         reader.stop();
     }
     orchestrator.kill();
-    (notes, figures)
+    figures
+}
+
+/// Calls of our SIP agent through a proxy, beside a bare caller's; with what the proxy's management costs.
+fn agent(which: Which, notes: &mut Vec<String>) -> Vec<Figure> {
+    let server = Server::start(which);
+    let folder = tempfile::tempdir().expect("a folder for a while");
+    let store = folder.path().join("ifbus.db");
+    let orchestrator = Orchestrator::start(InstanceId(0xbe), vec![server.spec()], store, 1);
+    up(&orchestrator);
+    let mut run = 0;
+    let mut figures = Vec::new();
+    for at_once in [4, 32] {
+        let load = Load { calls: 10 * at_once, at_once, pause: Duration::ZERO, phones: (2000, 8000) };
+        let per_call = |time: Duration| time.as_nanos() as f64 / 1e3 / load.calls as f64;
+        let mut disk = 0.0;
+        let mut ours = || {
+            let (began, wrote) = (meter::named(&THREADS), meter::named(&["store"]));
+            assert_eq!(wait(through(&orchestrator.fleet, load)), 0, "calls failed on a double");
+            disk = per_call(meter::named(&["store"]) - wrote);
+            per_call(meter::named(&THREADS) - began)
+        };
+        let mut bare = || {
+            run += 1;
+            let mut wire = bare::connect(&server, &format!("live{run}")).expect("a socket");
+            let began = meter::thread();
+            assert_eq!(bare::through(wire.as_mut(), load).expect("the proxy answers"), 0, "calls failed");
+            per_call(meter::thread() - began)
+        };
+        let [ours, bare] = meter::rounds(ROUNDS, [&mut ours, &mut bare]);
+        notes.push(format!("SIP agent, {}, {at_once} at once: of it the disk {disk:.0} us", which.name()));
+        figures.push(
+            Figure::new(
+                format!("live, SIP agent and {}, {at_once} at once, per two-leg call", which.name()),
+                "us of CPU",
+                ours,
+            )
+            .beside("bare caller, texts only", bare)
+            .at_most(1_000.0),
+        );
+    }
+    orchestrator.kill();
+    figures
 }
 
 /// Waits until the server is connected.

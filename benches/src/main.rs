@@ -5,12 +5,16 @@
 //!
 //! Read on: `meter.rs`, `figure.rs`, then one bench per file.
 
+mod bare;
 mod death;
 mod dispatch;
 mod figure;
+mod fill;
+mod formats;
 mod held;
 #[path = "../../tests/sim/host.rs"]
 mod host;
+mod kinds;
 mod live;
 mod meter;
 mod orchestrator;
@@ -19,7 +23,10 @@ mod others;
 mod parse;
 mod plot;
 mod process;
+mod quiet;
+mod record;
 mod replay;
+mod replay_kinds;
 mod traffic;
 mod virtual_fleet;
 
@@ -46,7 +53,10 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     match words.first().map(String::as_str) {
         // This program again, as one process of a bench.
-        Some("double") => process::double(),
+        Some("double") => match words.get(1).and_then(|word| kinds::Which::of(word)) {
+            Some(which) => kinds::double(which),
+            None => process::double(),
+        },
         Some("held") if words.len() > 1 && words[1].parse::<u64>().is_ok() => held::held(&words[1..]),
         _ => benches(&words),
     }

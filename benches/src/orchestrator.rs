@@ -10,8 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ifbus_adapters::adapter::Secret;
+use ifbus_adapters::sip::Dialog;
 use ifbus_adapters::{Adapter, Settings};
-use ifbus_call::{Address, CallId, InstanceId, Kind, Verb};
+use ifbus_call::{Address, CallId, InstanceId, Kind, ServerName, Verb};
 use ifbus_fleet::archive::InMemory;
 use ifbus_fleet::clock::Clock;
 use ifbus_fleet::office::{Counter, Enrolled, Office, OfficeSeed};
@@ -37,8 +38,10 @@ pub struct Set {
     pub servers: Vec<ServerSpec>,
     /// What outlives the orchestrator.
     pub store: Store,
-    /// Found in the store.
+    /// Found in the store: calls.
     pub enrolled: BTreeMap<CallId, ifbus_call::call::Stored>,
+    /// Found in the store: legs of SIP agents.
+    pub dialogs: BTreeMap<ServerName, Vec<Dialog>>,
     /// The way to the servers.
     pub network: Rc<dyn Network>,
     /// Whoever wants to listen.
@@ -74,8 +77,10 @@ pub async fn open(kernel: &Kernel, set: Set) -> Fleet {
     let journal = Journal::new("bench", JOURNAL_MAX);
     let roster = Arc::new(Roster::default());
     let stored = set.enrolled;
+    let mut dialogs = set.dialogs;
     let servers = set.servers.into_iter().map(|spec| {
-        let enrolled = Enrolled::found(spec.clone(), stored.clone(), None);
+        let dialogs = dialogs.remove(&spec.name).unwrap_or_default();
+        let enrolled = Enrolled::found_with(spec.clone(), stored.clone(), None, dialogs);
         (spec.name, enrolled)
     });
     let wrap = set.wrap.unwrap_or_else(|| Rc::new(|_, adapter| adapter));
@@ -144,6 +149,17 @@ pub const THREADS: [&str; 2] = ["orchestrator", "store"];
 impl Orchestrator {
     /// Starts one; what a former one wrote into `store` is known to it.
     pub fn start(instance: InstanceId, servers: Vec<ServerSpec>, store: PathBuf, seed: u64) -> Self {
+        Self::start_heard(instance, servers, store, seed, || None)
+    }
+
+    /// The same with somebody who listens to the adapters.
+    pub fn start_heard(
+        instance: InstanceId,
+        servers: Vec<ServerSpec>,
+        store: PathBuf,
+        seed: u64,
+        wrap: impl FnOnce() -> Option<Wrap> + Send + 'static,
+    ) -> Self {
         let (opened, fleet) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let run = move || {
@@ -152,7 +168,8 @@ impl Orchestrator {
                 let (store, writer, _, found): (_, WriterThread, _, _) =
                     Store::open(&store, instance, Box::new(|_| {})).expect("the store can be opened");
                 let network = Rc::new(Sockets::default());
-                let set = Set { instance, servers, store, enrolled: found.stored, network, wrap: None };
+                let (enrolled, dialogs) = (found.stored, found.dialogs);
+                let set = Set { instance, servers, store, enrolled, dialogs, network, wrap: wrap() };
                 // An error is a bench that is gone: the same as being told to stop.
                 let _ = opened.send(open(&kernel, set).await);
                 let _ = stopped.await;

@@ -2,20 +2,25 @@
 //!
 //! The one figure here of wall time: a ratio within one run, rounds interleaved, and the bare loop against itself beside it.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ifbus_call::InstanceId;
 use ifbus_doubles::phone::shell::SipServer;
+use ifbus_fleet::ServerSpec;
 
 use crate::figure::Figure;
+use crate::kinds::{Server, Which};
 use crate::live::up;
-use crate::meter;
 use crate::orchestrator::{Orchestrator, spec};
 use crate::process::Double;
 use crate::traffic::{Bare, Load, through, wait};
+use crate::{bare, meter};
 
 const ROUNDS: usize = 5;
+/// How many phones a double has, from which number on.
+const PHONES: (usize, usize) = (2000, 8000);
 
 /// Runs it.
 pub fn run() -> (Vec<String>, Vec<Figure>) {
@@ -33,13 +38,8 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
                 match SipServer::start(&[phones]) {
                     Ok(_phones) => {
                         let load = (1001, 8);
-                        figures.push(compare(
-                            &format!("real Asterisk {version}"),
-                            ip,
-                            (5038, 8088),
-                            load,
-                            &mut notes,
-                        ));
+                        let name = format!("real Asterisk {version}");
+                        figures.push(asterisk(&name, ip, (5038, 8088), load, &mut notes));
                     }
                     Err(error) => {
                         notes.push(format!("skipped: Asterisk {version}, no phones at {phones}: {error}"))
@@ -52,22 +52,40 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
         }
     }
     let double = Double::start();
-    figures.push(compare("double", Ipv4Addr::LOCALHOST, double.ports, (2000, 8000), &mut notes));
+    figures.push(asterisk("double", Ipv4Addr::LOCALHOST, double.ports, PHONES, &mut notes));
+    drop(double);
+    for which in Which::ALL {
+        let server = Server::start(which);
+        let name = format!("double of {}", which.name());
+        let bare = |run: &str, load| bare::through(bare::connect(&server, run)?.as_mut(), load);
+        figures.push(compare(&name, server.spec(), PHONES, &bare, &mut notes));
+    }
     (notes, figures)
 }
 
-fn compare(
+/// Asterisk has a bare loop of its own.
+fn asterisk(
     name: &str,
     ip: Ipv4Addr,
     ports: (u16, u16),
     phones: (usize, usize),
     notes: &mut Vec<String>,
 ) -> Figure {
+    let bare = |run: &str, load| Bare::connect(IpAddr::V4(ip), ports.0)?.through(run, load);
+    compare(name, spec("pbx1", &ip.to_string(), ports, false), phones, &bare, notes)
+}
+
+fn compare(
+    name: &str,
+    server: ServerSpec,
+    phones: (usize, usize),
+    bare: &dyn Fn(&str, Load) -> io::Result<usize>,
+    notes: &mut Vec<String>,
+) -> Figure {
     let folder = tempfile::tempdir().expect("a folder for a while");
-    let servers = vec![spec("pbx1", &ip.to_string(), ports, false)];
     let instance = InstanceId(0xbe00_0000 + u64::from(std::process::id()));
     let seed = u64::from(std::process::id());
-    let orchestrator = Orchestrator::start(instance, servers, folder.path().join("ifbus.db"), seed);
+    let orchestrator = Orchestrator::start(instance, vec![server], folder.path().join("ifbus.db"), seed);
     up(&orchestrator);
     let load = Load { calls: 96, at_once: 16, pause: Duration::ZERO, phones };
     let (mut failed, mut failed_bare, mut run) = (0, 0, 0);
@@ -78,10 +96,9 @@ fn compare(
     };
     let mut bare = || {
         run += 1;
-        let mut bare = Bare::connect(IpAddr::V4(ip), ports.0).expect("AMI answers");
         let began = Instant::now();
         let name = format!("bare{}x{run}", std::process::id());
-        failed_bare += bare.through(&name, load).expect("AMI goes on answering");
+        failed_bare += bare(&name, load).expect("the server goes on answering");
         load.calls as f64 / began.elapsed().as_secs_f64()
     };
     let (mut through_us, mut first, mut second) = (Vec::new(), Vec::new(), Vec::new());

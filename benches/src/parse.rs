@@ -1,4 +1,6 @@
-//! AMI bytes to checked messages, beside the limits of the machine and the naive way, over everything that was recorded.
+//! Bytes to checked messages, beside the limits of the machine and the naive way, over everything that was recorded.
+//!
+//! Here: AMI. The other wire formats: `formats.rs`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +10,7 @@ use std::path::{Path, PathBuf};
 use ifbus_adapters::wire_format::ami::{Decoder, Field, Frame};
 
 use crate::figure::Figure;
-use crate::meter;
+use crate::{formats, meter};
 
 /// How much is read from a socket at once.
 const CHUNK: usize = 64 * 1024;
@@ -52,7 +54,8 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
         .beside("limit: lines walked one by one", walk)
         .beside("naive: a map of strings", naive)
         .at_least(5e6);
-    (notes, vec![figure])
+    let (more_notes, more) = formats::run();
+    ([notes, more_notes].concat(), [vec![figure], more].concat())
 }
 
 fn parse(bytes: &[u8]) -> usize {

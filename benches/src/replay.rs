@@ -1,21 +1,22 @@
 //! Bytes to leg state changed: what a fleet told an adapter is recorded, and told to a fresh one again and again.
 //!
+//! Here: the player, and Asterisk. The other kinds: `replay_kinds.rs`.
+//!
 //! Each input is timed with all the outputs it causes; of all rounds the least time counts, because whatever disturbs a
 //! single input only adds to it. The sum is held against the CPU time of whole rounds.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ifbus_adapters::adapter::{HttpReply, LinkError, LinkId, RequestId, Ticket};
-use ifbus_adapters::{Adapter, Input, Output};
-use ifbus_call::{Epoch, Nanos, Order};
+use ifbus_adapters::Adapter;
+use ifbus_call::Nanos;
+use ifbus_fleet::ServerSpec;
 use memchr::memmem;
 
 use crate::figure::Figure;
-use crate::meter;
-use crate::orchestrator::{Wrap, spec};
+use crate::orchestrator::spec;
+use crate::record::{Kept, Record, Recorder};
 use crate::virtual_fleet::{INSTANCE, Plan, run as live};
+use crate::{meter, replay_kinds};
 
 const ROUNDS: usize = 9;
 /// Calls that are measured.
@@ -23,135 +24,79 @@ const CALLS: usize = 500;
 /// Calls that talk all the while, of two legs each.
 const HELD: usize = 2_000;
 
-/// An input that can be kept.
-enum Kept {
-    Start(Epoch),
-    Stop,
-    Opened(LinkId),
-    Bytes(LinkId, Vec<u8>),
-    Closed(LinkId, LinkError),
-    HttpPart(RequestId, Vec<u8>),
-    Http(RequestId, Result<HttpReply, LinkError>),
-    Order(Ticket, Order),
-    Tick,
-}
-
-impl Kept {
-    fn of(input: &Input<'_>) -> Self {
-        match input {
-            Input::Start(epoch) => Self::Start(*epoch),
-            Input::Stop => Self::Stop,
-            Input::Opened(link) => Self::Opened(*link),
-            Input::Bytes(link, bytes) => Self::Bytes(*link, bytes.to_vec()),
-            Input::Closed(link, error) => Self::Closed(*link, error.clone()),
-            Input::HttpPart(id, bytes) => Self::HttpPart(*id, bytes.to_vec()),
-            Input::Http(id, reply) => Self::Http(*id, reply.clone()),
-            Input::Order(ticket, order) => Self::Order(*ticket, order.clone()),
-            Input::Tick => Self::Tick,
-            Input::Restored(_) | Input::Sip(_) | Input::Persisted(..) | Input::Accepted { .. } => {
-                unreachable!("no SIP agent in what is replayed")
-            }
-        }
-    }
-
-    fn input(&self) -> Input<'_> {
-        match self {
-            Self::Start(epoch) => Input::Start(*epoch),
-            Self::Stop => Input::Stop,
-            Self::Opened(link) => Input::Opened(*link),
-            Self::Bytes(link, bytes) => Input::Bytes(*link, bytes),
-            Self::Closed(link, error) => Input::Closed(*link, error.clone()),
-            Self::HttpPart(id, bytes) => Input::HttpPart(*id, bytes),
-            Self::Http(id, reply) => Input::Http(*id, reply.clone()),
-            Self::Order(ticket, order) => Input::Order(*ticket, order.clone()),
-            Self::Tick => Input::Tick,
-        }
-    }
-
-    /// Events of the stream in it, and messages of AMI.
-    fn messages(&self) -> (usize, usize) {
-        match self {
-            Self::Bytes(_, bytes) if bytes.starts_with(b"{") => (1, 0),
-            Self::Bytes(_, bytes) => (0, memmem::find_iter(bytes, b"\r\n\r\n").count()),
-            _ => (0, 0),
-        }
-    }
-}
-
-#[derive(Default)]
-struct Record {
-    seed: u64,
-    inputs: Vec<(Nanos, Kept)>,
-}
-
-/// Listens to everything an adapter is told.
-struct Listening {
-    adapter: Box<dyn Adapter>,
-    record: Rc<RefCell<Record>>,
-}
-
-impl Adapter for Listening {
-    fn handle(&mut self, input: Input<'_>, now: Nanos) {
-        self.record.borrow_mut().inputs.push((now, Kept::of(&input)));
-        self.adapter.handle(input, now);
-    }
-
-    fn poll(&mut self) -> Option<Output> {
-        self.adapter.poll()
-    }
-
-    fn deadline(&self) -> Option<Nanos> {
-        self.adapter.deadline()
-    }
-}
-
 /// What a whole fleet told its one adapter, and where the measured part begins.
 fn record(ari: bool, held: usize) -> (Record, usize) {
-    let record = Rc::new(RefCell::new(Record::default()));
-    let kept = Rc::clone(&record);
-    let wrap: Wrap = Rc::new(move |seed, adapter| {
-        kept.borrow_mut().seed = seed;
-        Box::new(Listening { adapter, record: Rc::clone(&kept) })
-    });
-    let plan = Plan { seed: 7, names: &["pbx1"], ari, sip: false, wrap: Some(wrap), wire: None };
+    let recorder = Recorder::default();
+    let wrap = Some(recorder.wrap());
+    let plan = Plan { seed: 7, names: &["pbx1"], ari, sip: false, wrap, wire: None };
     let (begin, end) = live(plan, async |world| {
         world.talk(held, Duration::from_millis(2)).await;
-        let begin = record.borrow().inputs.len();
+        let begin = recorder.len();
         let calls = world.talk(CALLS, Duration::from_millis(2)).await;
         world.hang_up(&calls).await;
-        (begin, record.borrow().inputs.len())
+        (begin, recorder.len())
     });
-    let mut record = record.take();
+    let mut record = recorder.take();
     record.inputs.truncate(end);
     (record, begin)
 }
 
+/// Events of the stream in some bytes, and messages of the management interface.
+pub type Count = fn(&[u8]) -> (usize, usize);
+
+fn of_asterisk(bytes: &[u8]) -> (usize, usize) {
+    if bytes.starts_with(b"{") { (1, 0) } else { (0, memmem::find_iter(bytes, b"\r\n\r\n").count()) }
+}
+
 /// One class of inputs: how much of it there is, and what it costs.
 #[derive(Default)]
-struct Share {
-    inputs: usize,
-    messages: usize,
-    nanos: f64,
+pub struct Share {
+    /// How many inputs.
+    pub inputs: usize,
+    /// How many messages in them.
+    pub messages: usize,
+    /// What they cost.
+    pub nanos: f64,
 }
 
-/// What a replay came to.
-struct Replay {
-    stream: Share,
-    ami: Share,
-    orders: Share,
-    rest: Share,
-    /// CPU time of a whole round, by the clock of the thread.
-    whole: f64,
-}
-
-impl Replay {
-    fn total(&self) -> f64 {
-        [&self.stream, &self.ami, &self.orders, &self.rest].iter().map(|share| share.nanos).sum()
+impl Share {
+    /// Messages per second of CPU.
+    pub fn rate(&self) -> f64 {
+        self.messages as f64 / (self.nanos / 1e9)
     }
 }
 
-fn replay(ari: bool, record: &Record, begin: usize) -> Replay {
-    let spec = spec("pbx1", "pbx1", (5038, if ari { 8088 } else { 0 }), false);
+/// What a replay came to.
+pub struct Replay {
+    /// What the server tells by itself.
+    pub stream: Share,
+    /// What it answers.
+    pub management: Share,
+    /// What our SIP agent hears.
+    pub sip: Share,
+    /// What the fleet wants.
+    pub orders: Share,
+    /// Time, the disk, lists of everything.
+    pub rest: Share,
+    /// CPU time of a whole round, by the clock of the thread.
+    pub whole: f64,
+}
+
+impl Replay {
+    /// All of it.
+    pub fn total(&self) -> f64 {
+        [&self.stream, &self.management, &self.sip, &self.orders, &self.rest]
+            .iter()
+            .map(|share| share.nanos)
+            .sum()
+    }
+}
+
+/// An answer that long is a list of everything: it comes every half minute, whatever the calls do.
+const LIST: usize = 100_000;
+
+/// Tells the adapter of this server a record again and again; what comes before `begin` is not measured.
+pub fn replay(spec: &ServerSpec, record: &Record, begin: usize, count: Count) -> Replay {
     let make = ifbus_adapters::check(spec.kind, &spec.settings, INSTANCE, &spec.name, None);
     let make = make.expect("the settings were good before");
     let measured = record.inputs.len() - begin;
@@ -181,21 +126,26 @@ fn replay(ari: bool, record: &Record, begin: usize) -> Replay {
     let clock = cost_of_the_clock();
     let mut seen = Replay {
         stream: Share::default(),
-        ami: Share::default(),
+        management: Share::default(),
+        sip: Share::default(),
         orders: Share::default(),
         rest: Share::default(),
         whole: meter::median(&whole),
     };
     for ((_, kept), least) in record.inputs[begin..].iter().zip(least) {
-        let (stream, ami) = kept.messages();
-        let share = match kept {
-            Kept::Order(..) => &mut seen.orders,
-            _ if stream > 0 => &mut seen.stream,
-            _ if ami > 0 => &mut seen.ami,
-            _ => &mut seen.rest,
+        let (share, messages) = match kept {
+            Kept::Order(..) => (&mut seen.orders, 0),
+            Kept::Sip(_) => (&mut seen.sip, 1),
+            Kept::Http(_, Ok(reply)) if reply.body.len() < LIST => (&mut seen.management, 1),
+            Kept::Bytes(_, bytes) if bytes.len() < LIST => match count(bytes) {
+                (0, 0) => (&mut seen.rest, 0),
+                (0, answers) => (&mut seen.management, answers),
+                (events, answers) => (&mut seen.stream, events + answers),
+            },
+            _ => (&mut seen.rest, 0),
         };
         share.inputs += 1;
-        share.messages += stream + ami;
+        share.messages += messages;
         share.nanos += least.saturating_sub(clock) as f64;
     }
     seen
@@ -230,8 +180,9 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
         let way = if ari { "ARI" } else { "AMI alone" };
         let (record, begin) = record(ari, HELD);
         let few = self::record(ari, 0);
-        let seen = replay(ari, &record, begin);
-        let few = replay(ari, &few.0, few.1);
+        let spec = spec("pbx1", "pbx1", (5038, if ari { 8088 } else { 0 }), false);
+        let seen = replay(&spec, &record, begin, of_asterisk);
+        let few = replay(&spec, &few.0, few.1, of_asterisk);
         let calls = CALLS as f64;
         let per = |share: &Share| share.messages as f64 / calls;
         notes.push(format!(
@@ -239,23 +190,22 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
              {:.1} AMI, {:.1} orders with the bytes they become, {:.1} timers and the rest; whole rounds by the thread's clock: {:.1} us \
              per call",
             per(&seen.stream),
-            per(&seen.ami),
+            per(&seen.management),
             seen.orders.inputs as f64 / calls,
             seen.total() / calls / 1e3,
             seen.stream.nanos / calls / 1e3,
-            seen.ami.nanos / calls / 1e3,
+            seen.management.nanos / calls / 1e3,
             seen.orders.nanos / calls / 1e3,
             seen.rest.nanos / calls / 1e3,
             seen.whole / calls / 1e3,
         ));
-        let rate = |share: &Share| share.messages as f64 / (share.nanos / 1e9);
         let figure = if ari {
-            Figure::new("ARI bytes to leg state changed", "events per core-second", rate(&seen.stream))
-                .beside("without held calls", rate(&few.stream))
+            Figure::new("ARI bytes to leg state changed", "events per core-second", seen.stream.rate())
+                .beside("without held calls", few.stream.rate())
                 .at_least(1e6)
         } else {
-            Figure::new("AMI bytes to leg state changed", "events per core-second", rate(&seen.ami))
-                .beside("without held calls", rate(&few.ami))
+            Figure::new("AMI bytes to leg state changed", "events per core-second", seen.management.rate())
+                .beside("without held calls", few.management.rate())
                 .at_least(2e6)
         };
         figures.push(figure);
@@ -266,5 +216,6 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
                 .at_most(goal),
         );
     }
-    (notes, figures)
+    let (more_notes, more) = replay_kinds::run();
+    ([notes, more_notes].concat(), [figures, more].concat())
 }

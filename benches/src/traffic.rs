@@ -24,7 +24,8 @@ pub struct Load {
 }
 
 impl Load {
-    fn numbers(&self, n: usize) -> [String; 2] {
+    /// Both phones of a call.
+    pub fn numbers(&self, n: usize) -> [String; 2] {
         let (first, count) = self.phones;
         [0, 1].map(|leg| (first + (2 * n + leg) % count).to_string())
     }

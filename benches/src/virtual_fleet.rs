@@ -76,6 +76,7 @@ pub fn run<T>(plan: Plan<'_>, story: impl AsyncFnOnce(&World) -> T) -> T {
             servers: plan.names.iter().map(|name| spec(name, name, ports, plan.sip)).collect(),
             store: Store::forgetful(),
             enrolled: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
             network: plan.wire.map_or_else(|| Rc::new(network.clone()) as _, |wire| wire(network.clone())),
             wrap: plan.wrap,
         };
