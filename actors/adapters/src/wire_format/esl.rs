@@ -6,6 +6,7 @@
 pub mod command;
 pub mod decoder;
 pub mod event;
+mod flat;
 
 pub use command::{Command, Unfit, Uuid};
 pub use decoder::{Broken, Decoder, Frame, Kind};

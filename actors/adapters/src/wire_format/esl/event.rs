@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::flat;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The members that are read, in the order of their bytes.
@@ -52,6 +53,34 @@ const KNOWN: [&str; 40] = [
     "variable_sip_term_status",
 ];
 
+/// What a name looks like at a glance: no two of [`KNOWN`] look the same.
+const fn glance(name: &[u8]) -> usize {
+    let (early, late) = (name[name.len() * 2 / 5] as usize, name[name.len() - 2] as usize);
+    (name.len() * 43 + early * 25 + late * 61) % 256
+}
+
+/// The member of [`KNOWN`] that looks so, counted from one.
+const BY_GLANCE: [u8; 256] = {
+    let mut found = [0; 256];
+    let mut place = 0;
+    while place < KNOWN.len() {
+        let glance = glance(KNOWN[place].as_bytes());
+        assert!(found[glance] == 0, "two names look the same: other factors are needed");
+        place += 1;
+        found[glance] = place as u8;
+    }
+    found
+};
+
+/// Which member that is, if it is read.
+fn place(name: &str) -> Option<usize> {
+    if name.len() < 2 {
+        return None;
+    }
+    let place = usize::from(BY_GLANCE[glance(name.as_bytes())]).checked_sub(1)?;
+    (KNOWN[place] == name).then_some(place)
+}
+
 /// One event.
 #[derive(Debug, Clone, Default)]
 pub struct Event<'a> {
@@ -65,7 +94,25 @@ impl<'a> Event<'a> {
     ///
     /// If it is not one JSON object.
     pub fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json)
+        match Self::parse_plain(json) {
+            Some(event) => Ok(event),
+            None => serde_json::from_slice(json),
+        }
+    }
+
+    /// Reads an event that is written as the server writes it; `None` says nothing about any other.
+    pub(super) fn parse_plain(json: &'a [u8]) -> Option<Self> {
+        let mut members = Vec::with_capacity(24);
+        let mut seen = 0_u64;
+        flat::walk(json, |name, value| {
+            let Some(place) = place(name) else { return Some(()) };
+            if seen & (1 << place) == 0 {
+                seen |= 1 << place;
+                members.push((KNOWN[place], value.read()?));
+            }
+            Some(())
+        })?;
+        Some(Self { members })
     }
 
     /// A member, if it is one of those that are read; an empty one is as good as none.
@@ -135,7 +182,7 @@ impl<'de> Deserialize<'de> for Key {
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Key, E> {
-                Ok(Key(KNOWN.binary_search(&name).ok().map(|place| KNOWN[place])))
+                Ok(Key(place(name).map(|place| KNOWN[place])))
             }
         }
         deserializer.deserialize_str(Name)

@@ -114,6 +114,40 @@ fn an_event_gives_the_members_that_are_read() {
     assert_eq!(event.get("_body"), Some("l1\nl2"));
 }
 
+const GOLDEN: &str = include_str!("../../freeswitch/transcripts/golden-call.jsonl");
+
+/// What the plain walk takes, `serde_json` takes too, and reads the same.
+fn both_agree(json: &[u8]) -> bool {
+    let Some(plain) = Event::parse_plain(json) else { return false };
+    let tolerant: Event<'_> = serde_json::from_slice(json).expect("what is plain is JSON");
+    assert_eq!(format!("{plain:?}"), format!("{tolerant:?}"));
+    true
+}
+
+#[test]
+fn recorded_events_are_plain_and_read_the_same_by_both_ways() {
+    for line in GOLDEN.lines() {
+        let compact = serde_json::from_str::<serde_json::Value>(line).expect("it is JSON").to_string();
+        assert!(both_agree(line.as_bytes()) && both_agree(compact.as_bytes()), "{line}");
+        // ends that are none, and bytes that were lost
+        for cut in (0..line.len()).step_by(37) {
+            assert!(!both_agree(&line.as_bytes()[..cut]));
+            both_agree(&[&line.as_bytes()[..cut], &line.as_bytes()[cut + 1..]].concat());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_plain_is_left_to_the_other_way() {
+    for text in ["{}", r#"{"a":1}"#, r#"{"a" :"b"}"#, r#"{"a":"b"} "#, r#"{"a":"\ud800"}"#, r#"{"a":"b",}"#] {
+        assert!(Event::parse_plain(text.as_bytes()).is_none(), "{text}");
+    }
+    for text in [r#"{"Unique-ID":["u","v"]}"#, r#"{"Unique-ID":[]}"#, r#"{"x":"\u00fc\"","Unique-ID":"\n"}"#]
+    {
+        assert!(both_agree(text.as_bytes()), "{text}");
+    }
+}
+
 #[test]
 fn what_is_no_object_is_no_event() {
     for text in ["", "[]", "\"x\"", "{", "{\"a\":}", "{\"Event-Name\":\"\\ud800\"}"] {
@@ -208,6 +242,28 @@ proptest! {
         let bytes = [GREETING, &bytes].concat();
         prop_assert_eq!(read(bytes.chunks(1)), read([&bytes[..]]));
         let _ = Event::parse(&bytes);
+    }
+
+    #[test]
+    fn both_ways_of_reading_an_event_agree(
+        members in proptest::collection::vec(
+            ("Unique-ID|Event-Name|_body|variable_.{0,8}|.{0,12}", proptest::collection::vec(".{0,20}", 0..3)),
+            1..12,
+        ),
+        at in 0_usize..600,
+        byte in any::<u8>(),
+    ) {
+        let value = |texts: &Vec<String>| match &texts[..] {
+            [one] => serde_json::Value::from(one.as_str()),
+            many => serde_json::Value::from(many.to_vec()),
+        };
+        let written = members.iter().map(|(name, texts)| format!("{}:{}", serde_json::Value::from(name.as_str()), value(texts)));
+        let mut json = format!("{{{}}}", written.collect::<Vec<_>>().join(",")).into_bytes();
+        both_agree(&json);
+        if let Some(place) = json.get_mut(at) {
+            *place = byte;
+            both_agree(&json);
+        }
     }
 
     #[test]
