@@ -36,6 +36,10 @@ pub struct Agent {
     /// Our address as the endpoint told it, without the port.
     pub(super) host: String,
     pub(super) legs: BTreeMap<LegId, Leg>,
+    /// Whose dialog a Call-ID names.
+    pub(super) by_call_id: BTreeMap<String, LegId>,
+    /// Every leg whose `settle` is set; perhaps some whose is not any more.
+    pub(super) restless: BTreeSet<LegId>,
     pub(super) orders: BTreeMap<Ticket, Running>,
     pub(super) waiting: VecDeque<(Ticket, Order)>,
     /// A leg has become free: somebody who waits may go on.
@@ -61,8 +65,6 @@ pub struct Agent {
     pub(super) transfers: BTreeMap<LegId, Transfer>,
     /// Who talks to whom by a media anchor, as far as that was told.
     pub(super) elsewhere: BTreeMap<LegId, LegId>,
-    /// Legs that are to be offered something.
-    pub(super) restless: BTreeSet<LegId>,
     /// Orders that are done when phones have taken offers.
     pub(super) moving: BTreeSet<Ticket>,
 }
@@ -131,6 +133,8 @@ impl Agent {
             standing: Standing::Off,
             host: String::new(),
             legs: BTreeMap::new(),
+            by_call_id: BTreeMap::new(),
+            restless: BTreeSet::new(),
             orders: BTreeMap::new(),
             waiting: VecDeque::new(),
             freed: false,
@@ -146,7 +150,6 @@ impl Agent {
             strangers: BTreeSet::new(),
             transfers: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
-            restless: BTreeSet::new(),
             moving: BTreeSet::new(),
         }
     }
@@ -154,12 +157,18 @@ impl Agent {
     /// Dialogs of an earlier life of ours: for `Input::Restored`, before [`Agent::start`].
     pub fn restore(&mut self, dialogs: Vec<Dialog>) {
         for dialog in dialogs {
-            let (id, leg) = (dialog.leg, Leg::restored(dialog));
-            if leg.settle {
-                self.restless.insert(id);
-            }
-            self.legs.insert(id, leg);
+            self.enter(Leg::restored(dialog));
         }
+    }
+
+    /// A leg begins.
+    pub(super) fn enter(&mut self, known: Leg) {
+        let leg = known.dialog.leg;
+        self.by_call_id.insert(known.dialog.wire.call_id.clone(), leg);
+        if known.settle {
+            self.restless.insert(leg);
+        }
+        self.legs.insert(leg, known);
     }
 
     /// Makes the endpoint, if it is not there, and takes up the dialogs. [`Agent::standing`] tells how it went.
@@ -291,7 +300,7 @@ impl Agent {
     /// Whose dialog the server names by this Call-ID; the others in its list are foreign.
     #[must_use]
     pub fn owner(&self, call_id: &str) -> Option<LegId> {
-        self.legs.iter().find(|(_, known)| known.dialog.wire.call_id == call_id).map(|(leg, _)| *leg)
+        self.by_call_id.get(call_id).copied()
     }
 
     /// Whether a dialog was begun by this installation: one in the server's list that has no [`Agent::owner`] is of an

@@ -47,14 +47,15 @@ impl Agent {
 
     /// Makes the offer a leg needs, if it needs one and none is under way.
     pub(super) fn align(&mut self, leg: LegId) {
-        let aligned = self.is_aligned(leg);
-        let Some(known) = self.legs.get_mut(&leg) else { return };
+        let Some(known) = self.legs.get(&leg) else { return };
         let waits = self.timers.is_armed(Due::Glare(leg)) || self.standing != Standing::Open;
         if !known.settle || known.pending.is_some() || waits || known.dialog.progress != Progress::Up {
             return;
         }
-        if aligned {
-            known.settle = false;
+        if self.is_aligned(leg) {
+            if let Some(known) = self.legs.get_mut(&leg) {
+                known.settle = false;
+            }
             return;
         }
         if let Some(offer) = self.desired(leg) {

@@ -212,6 +212,10 @@ impl Agent {
         if let Some(known) = self.legs.get_mut(&leg)
             && known.dialog.wire != wire
         {
+            if known.dialog.wire.call_id != wire.call_id {
+                self.by_call_id.remove(&known.dialog.wire.call_id);
+                self.by_call_id.insert(wire.call_id.clone(), leg);
+            }
             known.dialog.wire = wire;
             self.write_down(leg, Vec::new());
         }

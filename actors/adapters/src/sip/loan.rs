@@ -93,7 +93,7 @@ impl Agent {
         let mut made = Leg::new(dialog, self.now);
         made.tried = true;
         made.past.answered = true;
-        self.legs.insert(anchor, made);
+        self.enter(made);
         let answer = theirs.answering(&offer).directed(offer.direction().mirrored().and(wants));
         let Some(sdp) = self.say(anchor, &answer) else { return };
         if let Some(made) = self.legs.get_mut(&anchor) {

@@ -261,7 +261,7 @@ impl Agent {
             guest,
             moved: None,
         };
-        self.legs.insert(leg, Leg::new(dialog, self.now));
+        self.enter(Leg::new(dialog, self.now));
         self.legs_ever += 1;
         self.timers.arm(Due::Ring(leg), self.now + within);
         self.timers.arm(Due::Trying(leg), self.now + TRYING_WITHIN.min(within));
@@ -519,6 +519,7 @@ impl Agent {
     pub(super) fn forget(&mut self, leg: LegId) {
         self.timers_off(leg);
         let Some(gone) = self.legs.remove(&leg) else { return };
+        self.by_call_id.remove(&gone.dialog.wire.call_id);
         self.out.push_back(Output::Forget(leg));
         self.command(SipCommand::Forget(leg));
         self.after_the_end(leg, &gone);
