@@ -5,14 +5,18 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Child, ChildStdin, ChildStdout};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ifbus_adapters::Settings;
 use ifbus_adapters::adapter::Secret;
 use ifbus_call::Kind;
+use ifbus_doubles::double::Double;
 use ifbus_doubles::freeswitch::{self, FreeSwitchServer};
 use ifbus_doubles::kamailio::{self, KamailioServer};
 use ifbus_doubles::opensips::{self, OpenSipsServer};
+use ifbus_doubles::socket;
 use ifbus_doubles::yate::{self, YateServer};
 use ifbus_fleet::ServerSpec;
 use ifbus_fleet::view::Origin;
@@ -79,6 +83,17 @@ impl Which {
         matches!(self, Self::Kamailio | Self::OpenSips | Self::OpenSipsByUdp)
     }
 
+    /// Those that are to be measured: all, or the ones that are named on the command line beside their bench.
+    pub fn wanted() -> impl Iterator<Item = Self> {
+        let named: Vec<Self> = std::env::args().filter_map(|word| Self::of(&word)).collect();
+        Self::ALL.into_iter().filter(move |which| named.is_empty() || named.contains(which))
+    }
+
+    /// Whether Asterisk is.
+    pub fn is_asterisk_wanted() -> bool {
+        !std::env::args().any(|word| Self::of(&word).is_some())
+    }
+
     /// The one of this word.
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|which| which.word() == word)
@@ -133,6 +148,13 @@ impl Server {
     /// What the fleet is told of it.
     pub fn spec(&self) -> ServerSpec {
         self.which.spec(&self.told)
+    }
+
+    /// The phones themselves in place of the proxy: its double looks at every dialog for every message, which is too slow
+    /// for thousands.
+    pub fn without_proxy(mut self) -> Self {
+        self.told["set"]["sip"] = self.told["phones"].clone();
+        self
     }
 
     /// Where a bare loop begins: the management port of a server that makes calls, the SIP port of one that does not.
@@ -204,22 +226,22 @@ fn yate() -> Started {
 }
 
 fn kamailio() -> Started {
-    let phones = quiet::phones()?;
+    let (phones, calls) = quiet::phones()?;
     let mut options = kamailio::Options::new(kamailio::Profile::V61);
     options.routes = routes(phones);
     let server = KamailioServer::start(kamailio::Bind::default(), options)?;
     let told = json!({
-        "port": server.rpc().port(), "bare": server.sip(), "auth": { "secret": "labtoken" },
+        "port": server.rpc().port(), "bare": server.sip(), "phones": phones, "auth": { "secret": "labtoken" },
         "set": {
             "events_port": server.events().port().to_string(), "sip": server.sip().to_string(),
             "sip_listen": free_udp()?.to_string(),
         },
     });
-    Ok((told, Box::new(move || server.read(kamailio::Kamailio::live))))
+    Ok((told, legs(server, calls, kamailio::Kamailio::live)))
 }
 
 fn opensips(by_udp: bool) -> Started {
-    let phones = quiet::phones()?;
+    let (phones, calls) = quiet::phones()?;
     let mut options = opensips::Options::new(opensips::Profile::V40);
     options.routes = routes(phones);
     let server = OpenSipsServer::start(opensips::Bind::default(), options)?;
@@ -232,7 +254,16 @@ fn opensips(by_udp: bool) -> Started {
     }
     let port = if by_udp { server.mi() } else { server.http() }.port();
     let told = json!({ "port": port, "bare": server.sip(), "auth": {}, "set": set });
-    Ok((told, Box::new(move || server.read(opensips::OpenSips::live))))
+    Ok((told, legs(server, calls, opensips::OpenSips::live)))
+}
+
+/// Dialogs of a proxy, or those of the phones where it is not asked.
+fn legs<D: Double>(
+    server: socket::Server<D>,
+    phones: Arc<AtomicUsize>,
+    live: fn(&D) -> usize,
+) -> Box<dyn Fn() -> usize> {
+    Box::new(move || server.read(live).max(phones.load(Ordering::Relaxed)))
 }
 
 /// Every number is a phone.

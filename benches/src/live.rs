@@ -125,14 +125,14 @@ fn expect(stream: &mut TcpStream, status: &str) -> io::Result<()> {
 pub fn run() -> (Vec<String>, Vec<Figure>) {
     let mut notes = Vec::new();
     let mut figures = Vec::new();
-    {
+    if Which::is_asterisk_wanted() {
         let double = Double::start();
         let sides = [asterisk("bare-one", double.ports), asterisk("bare-two", double.ports)];
         let sides = sides.map(|side| side.expect("the double takes a reader"));
         let server = spec("pbx1", "127.0.0.1", double.ports, false);
         figures.extend(compare("", server, sides, &mut notes));
     }
-    for which in [Which::FreeSwitch, Which::Yate] {
+    for which in Which::wanted().filter(|which| !which.is_proxy()) {
         let server = Server::start(which);
         let sides = [stream("bare-one", &server), stream("bare-two", &server)];
         let sides = sides.map(|side| side.expect("the double takes a reader"));
@@ -142,7 +142,7 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
         "double in a process of its own; orchestrator: its arbiter and its store's writer; {ROUNDS} rounds, median; goal: 1.25 x bare + \
          30 us"
     ));
-    for which in Which::ALL.into_iter().filter(|which| which.is_proxy()) {
+    for which in Which::wanted().filter(|which| which.is_proxy()) {
         figures.extend(agent(which, &mut notes));
     }
     (notes, figures)

@@ -64,8 +64,10 @@ fn main() {
 
 fn benches(wanted: &[String]) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("figures");
+    // Beside benches, kinds may be named.
+    let wanted: Vec<&String> = wanted.iter().filter(|word| kinds::Which::of(word).is_none()).collect();
     for (name, bench) in BENCHES {
-        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+        if wanted.is_empty() || wanted.iter().any(|word| *word == name) {
             let (notes, figures) = bench();
             figure::keep(&folder, name, &notes, &figures);
         }

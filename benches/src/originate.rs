@@ -27,6 +27,18 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
     let mut notes = vec![format!(
         "two-leg calls, 16 at once, phones answer after 100 ms; {ROUNDS} rounds of 96 calls, order turning, median of the rounds' rates"
     )];
+    let mut figures = if Which::is_asterisk_wanted() { every_asterisk(&mut notes) } else { Vec::new() };
+    for which in Which::wanted() {
+        let server = Server::start(which);
+        let name = format!("double of {}", which.name());
+        let bare = |run: &str, load| bare::through(bare::connect(&server, run)?.as_mut(), load);
+        figures.push(compare(&name, server.spec(), PHONES, &bare, &mut notes));
+    }
+    (notes, figures)
+}
+
+/// The real ones that are named, and the double.
+fn every_asterisk(notes: &mut Vec<String>) -> Vec<Figure> {
     let mut figures = Vec::new();
     let real = std::env::var("IFBUS_REAL_ASTERISK").unwrap_or_default();
     for version in ["22", "16"] {
@@ -39,7 +51,7 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
                     Ok(_phones) => {
                         let load = (1001, 8);
                         let name = format!("real Asterisk {version}");
-                        figures.push(asterisk(&name, ip, (5038, 8088), load, &mut notes));
+                        figures.push(asterisk(&name, ip, (5038, 8088), load, notes));
                     }
                     Err(error) => {
                         notes.push(format!("skipped: Asterisk {version}, no phones at {phones}: {error}"))
@@ -52,15 +64,8 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
         }
     }
     let double = Double::start();
-    figures.push(asterisk("double", Ipv4Addr::LOCALHOST, double.ports, PHONES, &mut notes));
-    drop(double);
-    for which in Which::ALL {
-        let server = Server::start(which);
-        let name = format!("double of {}", which.name());
-        let bare = |run: &str, load| bare::through(bare::connect(&server, run)?.as_mut(), load);
-        figures.push(compare(&name, server.spec(), PHONES, &bare, &mut notes));
-    }
-    (notes, figures)
+    figures.push(asterisk("double", Ipv4Addr::LOCALHOST, double.ports, PHONES, notes));
+    figures
 }
 
 /// Asterisk has a bare loop of its own.

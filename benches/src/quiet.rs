@@ -4,25 +4,30 @@
 //! One thread, one socket, any number: an invitation rings at once and is answered after 100 ms, as the other doubles'
 //! phones do it; everything else is answered 200.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// From an invitation to its answer.
 const THINKS: Duration = Duration::from_millis(100);
 
-/// Starts them; they end with the process.
-pub fn phones() -> io::Result<SocketAddr> {
+/// Starts them; they end with the process. Where they are, and in how many calls.
+pub fn phones() -> io::Result<(SocketAddr, Arc<AtomicUsize>)> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     // A burst of invitations must not be lost before it is read.
     rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 4 << 20)?;
     let at = socket.local_addr()?;
-    std::thread::Builder::new().name("quiet".to_owned()).spawn(move || serve(&socket, at))?;
-    Ok(at)
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    std::thread::Builder::new().name("quiet".to_owned()).spawn(move || serve(&socket, at, &counted))?;
+    Ok((at, calls))
 }
 
-fn serve(socket: &UdpSocket, at: SocketAddr) {
+fn serve(socket: &UdpSocket, at: SocketAddr, calls: &AtomicUsize) {
+    let mut live = BTreeSet::new();
     let mut buffer = vec![0; 65_536];
     let mut answers: VecDeque<(Instant, SocketAddr, String)> = VecDeque::new();
     loop {
@@ -46,14 +51,19 @@ fn serve(socket: &UdpSocket, at: SocketAddr) {
                 let _ = socket.send_to(reply(&request, "180 Ringing", at, "").as_bytes(), from);
                 let answer = reply(&request, "200 OK", at, &describe(at));
                 answers.push_back((Instant::now() + THINKS, from, answer));
+                live.insert(header(&request, "Call-ID").to_owned());
             }
             "INVITE" => {
                 let _ = socket.send_to(reply(&request, "200 OK", at, &describe(at)).as_bytes(), from);
             }
-            _ => {
+            method => {
+                if method == "BYE" {
+                    live.remove(header(&request, "Call-ID"));
+                }
                 let _ = socket.send_to(reply(&request, "200 OK", at, "").as_bytes(), from);
             }
         }
+        calls.store(live.len(), Ordering::Relaxed);
     }
 }
 

@@ -84,11 +84,27 @@ pub async fn hold(fleet: &Fleet, load: Load) -> Vec<CallId> {
             calls.push(place(fleet, &from, &to).await.expect("the call is taken"));
         }
         if let Some(Line::Event(event)) = reader.next().await {
-            assert_ne!(event.fact.kind, "call.ended", "{}", event.fact.text);
+            if event.fact.kind == "call.ended" {
+                panic!("{}; {}", event.fact.text, told_of_servers(fleet));
+            }
             answered += usize::from(event.fact.kind == "call.answered");
         }
     }
     calls
+}
+
+/// What was told of servers since the beginning.
+fn told_of_servers(fleet: &Fleet) -> String {
+    let mut reader = fleet.journal.reader(Some(0));
+    let mut told = String::new();
+    while let Some(line) = reader.try_next() {
+        if let Line::Event(event) = line
+            && event.fact.kind.starts_with("server.")
+        {
+            told.push_str(&format!("{}: {}; ", event.fact.kind, event.fact.text));
+        }
+    }
+    told
 }
 
 /// Hangs calls up, this many at once, and waits until each is over.
