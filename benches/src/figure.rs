@@ -75,8 +75,9 @@ impl Figure {
     }
 }
 
-/// Prints a table and keeps it as JSON in `folder`.
-pub fn keep(folder: &Path, bench: &str, notes: &[String], figures: &[Figure]) {
+/// Prints a table and keeps it as JSON in `folder`. Of a bench that was run for some kinds only, `in_part`, the figures of
+/// the others stay as they were.
+pub fn keep(folder: &Path, bench: &str, notes: &[String], figures: &[Figure], in_part: bool) {
     say(&format!("\n## {bench}\n"));
     for note in notes {
         say(&format!("- {note}"));
@@ -100,12 +101,38 @@ pub fn keep(folder: &Path, bench: &str, notes: &[String], figures: &[Figure]) {
         say(&format!("| {} |", cells.join(" | ")));
     }
     let figures: Vec<Value> = figures.iter().map(Figure::json).collect();
-    let kept = json!({ "bench": bench, "notes": notes, "figures": figures });
+    let mut kept = json!({ "bench": bench, "notes": notes, "figures": figures });
+    if in_part {
+        let before = fs::read_to_string(path(folder, bench)).unwrap_or_default();
+        kept = merged(serde_json::from_str(&before).unwrap_or_default(), kept);
+    }
     let written =
         fs::create_dir_all(folder).and_then(|()| fs::write(path(folder, bench), format!("{kept:#}\n")));
     if let Err(error) = written {
         say(&format!("\nnot kept: {error}"));
     }
+}
+
+/// What was kept, with what was measured anew in its place.
+fn merged(mut before: Value, new: Value) -> Value {
+    // A note is known by its words before the first number.
+    let words = |note: &str| note.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default().to_owned();
+    let same = |one: &Value, other: &Value| match (one, other) {
+        (Value::String(one), Value::String(other)) if !words(one).is_empty() => words(one) == words(other),
+        (Value::String(one), Value::String(other)) => one == other,
+        (one, other) => one["what"] == other["what"],
+    };
+    let Some(parts) = before.as_object_mut() else { return new };
+    for key in ["notes", "figures"] {
+        let Some(known) = parts.get_mut(key).and_then(Value::as_array_mut) else { return new };
+        for item in new[key].as_array().into_iter().flatten() {
+            match known.iter_mut().find(|known| same(known, item)) {
+                Some(place) => *place = item.clone(),
+                None => known.push(item.clone()),
+            }
+        }
+    }
+    before
 }
 
 /// Where the figures of a bench are kept.

@@ -4,6 +4,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, ChildStdin, ChildStdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +23,7 @@ use ifbus_fleet::ServerSpec;
 use ifbus_fleet::view::Origin;
 use serde_json::{Value, json};
 
-use crate::figure::say;
+use crate::figure::{Figure, say};
 use crate::process::again;
 use crate::quiet;
 
@@ -182,6 +183,29 @@ impl Drop for Server {
         // It ends when nobody asks any more.
         drop(self.ask.take());
         let _ = self.child.wait();
+    }
+}
+
+/// Measures one kind; if that fails, on a machine that is too busy for its double, the others are measured all the same.
+pub fn guarded(
+    which: Which,
+    notes: &mut Vec<String>,
+    work: impl FnOnce(&mut Vec<String>) -> Vec<Figure>,
+) -> Vec<Figure> {
+    let measured = catch_unwind(AssertUnwindSafe(|| {
+        let mut notes = Vec::new();
+        let figures = work(&mut notes);
+        (notes, figures)
+    }));
+    match measured {
+        Ok((more, figures)) => {
+            notes.extend(more);
+            figures
+        }
+        Err(_) => {
+            notes.push(format!("not measured: {}, for the reason above", which.name()));
+            Vec::new()
+        }
     }
 }
 

@@ -69,7 +69,7 @@ fn benches(wanted: &[String]) {
     for (name, bench) in BENCHES {
         if wanted.is_empty() || wanted.iter().any(|word| *word == name) {
             let (notes, figures) = bench();
-            figure::keep(&folder, name, &notes, &figures);
+            figure::keep(&folder, name, &notes, &figures, !kinds::Which::is_asterisk_wanted());
         }
     }
     plot::draw(&folder, &BENCHES.map(|(name, _)| name));

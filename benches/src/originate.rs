@@ -11,7 +11,7 @@ use ifbus_doubles::phone::shell::SipServer;
 use ifbus_fleet::ServerSpec;
 
 use crate::figure::Figure;
-use crate::kinds::{Server, Which};
+use crate::kinds::{Server, Which, guarded};
 use crate::live::up;
 use crate::orchestrator::{Orchestrator, spec};
 use crate::process::Double;
@@ -29,10 +29,12 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
     )];
     let mut figures = if Which::is_asterisk_wanted() { every_asterisk(&mut notes) } else { Vec::new() };
     for which in Which::wanted() {
-        let server = Server::start(which);
-        let name = format!("double of {}", which.name());
-        let bare = |run: &str, load| bare::through(bare::connect(&server, run)?.as_mut(), load);
-        figures.push(compare(&name, server.spec(), PHONES, &bare, &mut notes));
+        figures.extend(guarded(which, &mut notes, |notes| {
+            let server = Server::start(which);
+            let name = format!("double of {}", which.name());
+            let bare = |run: &str, load| bare::through(bare::connect(&server, run)?.as_mut(), load);
+            vec![compare(&name, server.spec(), PHONES, &bare, notes)]
+        }));
     }
     (notes, figures)
 }

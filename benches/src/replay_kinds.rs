@@ -10,7 +10,7 @@ use memchr::memmem;
 
 use crate::figure::Figure;
 use crate::fill::fill;
-use crate::kinds::{Server, Which};
+use crate::kinds::{Server, Which, guarded};
 use crate::live::up;
 use crate::orchestrator::Orchestrator;
 use crate::record::{Record, Recorder};
@@ -35,13 +35,15 @@ pub fn run() -> (Vec<String>, Vec<Figure>) {
     )];
     let mut figures = Vec::new();
     for which in Which::wanted() {
-        let (spec, mut record, begin) = record(which);
-        if which == Which::FreeSwitch {
-            fill(&mut record);
-        }
-        let seen = replay(&spec, &record, begin, count(which));
-        notes.push(note(which, &seen));
-        figures.extend(figures_of(which, &seen));
+        figures.extend(guarded(which, &mut notes, |notes| {
+            let (spec, mut record, begin) = record(which);
+            if which == Which::FreeSwitch {
+                fill(&mut record);
+            }
+            let seen = replay(&spec, &record, begin, count(which));
+            notes.push(note(which, &seen));
+            figures_of(which, &seen)
+        }));
     }
     (notes, figures)
 }
