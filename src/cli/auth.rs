@@ -25,13 +25,21 @@ pub const KEYS: &[&str] = &[
     "ari_user",
     "ari_secret",
     "ari_password",
+    "sip_user",
+    "sip_secret",
+    "api_user",
+    "api_secret",
+    "recordings_user",
+    "recordings_secret",
+    "events_secret",
     "realm",
     "cert",
     "key",
     "ca",
 ];
 /// Keys that name somebody and hide nothing.
-const OPEN: &[&str] = &["user", "username", "ari_user", "realm", "cert", "ca"];
+const OPEN: &[&str] =
+    &["user", "username", "ari_user", "sip_user", "api_user", "recordings_user", "realm", "cert", "ca"];
 /// The largest secret: a key file fits.
 const BYTES_MAX: u64 = 64 << 10;
 

@@ -50,7 +50,7 @@ fn key(run: &Proven) -> (&str, &str, &str, &str) {
 fn release(version: &str) -> &str {
     let dots: Vec<usize> = version.match_indices('.').map(|(at, _)| at).collect();
     match dots[..] {
-        [first, second, ..] if first == 1 => &version[..second],
+        [1, second, ..] => &version[..second],
         [first, ..] if first > 1 => &version[..first],
         _ => version,
     }

@@ -399,6 +399,7 @@ impl Stage {
         for call in self.fleet().board.calls().iter().filter(|call| !call.status.is_terminal()) {
             let _ = self.act(call.id, Verb::Hangup);
         }
+        self.phones.silence(false);
         for number in 1001..=1008 {
             let number = number.to_string();
             self.phones.hang_up(&number);

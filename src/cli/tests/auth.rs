@@ -1,4 +1,6 @@
-use crate::cli::auth::{Auth, Source};
+use ifbus_call::Kind;
+
+use crate::cli::auth::{Auth, KEYS, Source};
 
 fn split(texts: &[&str]) -> Auth {
     Auth::split(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
@@ -96,4 +98,11 @@ fn a_file_gives_its_content_without_the_line_end() {
 fn a_variable_that_is_not_set_is_named() {
     let failure = split(&["secret=env:IFBUS_TEST_NOT_SET"]).resolve("pbx1").unwrap_err();
     assert_eq!(failure.to_string(), "error: secret of pbx1: the variable IFBUS_TEST_NOT_SET is not set");
+}
+
+#[test]
+fn every_secret_of_every_kind_may_follow_a_comma() {
+    for key in Kind::ALL.into_iter().flat_map(ifbus_adapters::settings::keys).filter(|key| key.secret) {
+        assert!(KEYS.contains(&key.name), "{}", key.name);
+    }
 }

@@ -280,6 +280,10 @@ impl Phones for Both {
         self.called.caller_seen(number)
     }
 
+    fn silence(&self, on: bool) {
+        self.each().into_iter().for_each(|phones| phones.silence(on));
+    }
+
     fn hang_up(&self, number: &str) {
         self.each().into_iter().for_each(|phones| phones.hang_up(number));
     }

@@ -29,6 +29,9 @@ pub trait Phones: Send + Sync {
     fn live(&self, number: &str) -> usize;
     /// The caller's number in the last invitation.
     fn caller_seen(&self, number: &str) -> Option<String>;
+    /// Whether calls that begin from now on are without sound, so that there can be very many. Where sound is not real there
+    /// is nothing to leave out.
+    fn silence(&self, _on: bool) {}
     /// Ends all calls of the phone; refuses (486) those that only ring.
     fn hang_up(&self, number: &str);
     /// Presses digits in all answered calls of the phone.

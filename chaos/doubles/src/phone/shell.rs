@@ -121,11 +121,6 @@ impl SipServer {
         self.shared.lock().consulted(number)
     }
 
-    /// From now on calls have no sound and no media port, so that there can be very many.
-    pub fn be_silent(&self) {
-        self.shared.lock().be_silent();
-    }
-
     /// Carries out an order about a line.
     pub(crate) fn carry_out(&self, order: Order) {
         let local = self.addresses[0];
@@ -192,6 +187,10 @@ impl Phones for SipServer {
 
     fn caller_seen(&self, number: &str) -> Option<String> {
         self.shared.lock().caller_seen(number)
+    }
+
+    fn silence(&self, on: bool) {
+        self.shared.lock().silence(on);
     }
 
     fn hang_up(&self, number: &str) {

@@ -226,9 +226,9 @@ impl SipPhones {
         }
     }
 
-    /// From now on calls have no sound and no media port, so that there can be very many.
-    pub fn be_silent(&mut self) {
-        self.silent = true;
+    /// Whether calls that begin from now on are without sound and media ports, so that there can be very many.
+    pub fn silence(&mut self, on: bool) {
+        self.silent = on;
     }
 
     /// Takes one input.
