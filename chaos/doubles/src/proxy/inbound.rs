@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::dialog::{Dialog, State};
+use super::dialog::{Dialog, LINGERS, State};
 use super::message::{Message, address_of, has_port, parameter, uri_of, user_of};
 use super::{Proxy, What};
 use crate::digest::md5_hex;
@@ -204,6 +204,7 @@ impl Proxy {
                 if ends {
                     dialog.state = State::Ended;
                     dialog.ended = Some(now);
+                    self.wake_at(now + LINGERS);
                     self.happens(What::Ended, key, "BYE", None, "");
                     if let Some(happening) = self.happened.back_mut() {
                         happening.by_callee = !by_caller;

@@ -63,6 +63,10 @@ pub(crate) struct Proxy {
     pub(crate) dialogs: BTreeMap<(u32, u32), Dialog>,
     /// By the branch that we gave.
     transactions: BTreeMap<String, Transaction>,
+    /// The same by what makes a request a repeated one: there may be thousands, and each message asks.
+    came: BTreeMap<String, String>,
+    /// Nothing is due before; absent if nothing ever is.
+    wake: Option<Duration>,
     out: VecDeque<(SocketAddr, Vec<u8>)>,
     happened: VecDeque<Happening>,
     random: Random,
@@ -81,6 +85,8 @@ impl Proxy {
             rules,
             dialogs: BTreeMap::new(),
             transactions: BTreeMap::new(),
+            came: BTreeMap::new(),
+            wake: None,
             out: VecDeque::new(),
             happened: VecDeque::new(),
             random: Random::new(seed ^ 0x0051_b0b0),
@@ -96,6 +102,8 @@ impl Proxy {
     pub(crate) fn forget(&mut self) {
         self.dialogs.clear();
         self.transactions.clear();
+        self.came.clear();
+        self.wake = None;
         self.out.clear();
         self.happened.clear();
         self.processed = 0;
@@ -114,17 +122,26 @@ impl Proxy {
 
     /// When [`Proxy::tick`] is due at the latest.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let transactions = self.transactions.values().map(Transaction::due);
-        let dialogs = self.dialogs.values().filter_map(|dialog| dialog.ended).map(|at| at + dialog::LINGERS);
-        transactions.chain(dialogs).min()
+        self.wake
     }
 
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Duration) {
         self.now = self.now.max(now);
-        self.run_transactions();
         let now = self.now;
+        if self.wake.is_none_or(|wake| wake > now) {
+            return;
+        }
+        self.run_transactions();
         self.dialogs.retain(|_, dialog| dialog.ended.is_none_or(|at| at + dialog::LINGERS > now));
+        let transactions = self.transactions.values().map(Transaction::due);
+        let dialogs = self.dialogs.values().filter_map(|dialog| dialog.ended).map(|at| at + dialog::LINGERS);
+        self.wake = transactions.chain(dialogs).min();
+    }
+
+    /// Something is due then.
+    fn wake_at(&mut self, at: Duration) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
     }
 
     fn happens(&mut self, what: What, key: (u32, u32), method: &str, code: Option<u16>, local: &'static str) {

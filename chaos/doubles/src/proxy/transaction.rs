@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::dialog::State;
+use super::dialog::{LINGERS, State};
 use super::message::Message;
 use super::{Proxy, What};
 
@@ -12,6 +12,11 @@ const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
 /// How long a transaction is remembered after its end: for repetitions.
 const WAITS: Duration = Duration::from_secs(32);
+
+/// What a request and its repetitions have in common, and nobody else's (RFC 3261, 17.2.3).
+fn mark(request: &Message, method: &str) -> String {
+    format!("{method} {} {} {}", request.cseq().0, request.branch(), request.call_id())
+}
 
 /// One request that was passed on, or is the proxy's own.
 #[derive(Debug)]
@@ -98,24 +103,20 @@ impl Proxy {
             again: Some((self.now + T1, T1)),
             until: self.now + self.rules.fr_timer,
         };
+        if from.is_some() {
+            self.came.insert(mark(&transaction.request, transaction.request.method()), branch.clone());
+        }
+        self.wake_at(transaction.due());
         self.transactions.insert(branch, transaction);
     }
 
     /// The transaction of a request that came before.
     pub(super) fn repeated(&self, request: &Message) -> Option<String> {
-        let same = |known: &Message| {
-            known.branch() == request.branch()
-                && known.cseq().0 == request.cseq().0
-                && known.call_id() == request.call_id()
+        let method = match request.method() {
+            "CANCEL" | "ACK" => "INVITE",
+            method => method,
         };
-        let method = if request.method() == "CANCEL" || request.method() == "ACK" {
-            "INVITE"
-        } else {
-            request.method()
-        };
-        let mut found = self.transactions.iter();
-        let found = found.find(|(_, known)| known.request.method() == method && same(&known.request));
-        found.map(|(branch, _)| branch.clone())
+        self.came.get(&mark(request, method)).cloned()
     }
 
     /// Takes the transaction to its end: it is remembered for repetitions alone.
@@ -125,6 +126,7 @@ impl Proxy {
             transaction.over = true;
             transaction.again = None;
             transaction.until = until;
+            self.wake_at(until);
         }
     }
 
@@ -140,7 +142,9 @@ impl Proxy {
             let Some(transaction) = self.transactions.get_mut(&branch) else { continue };
             if transaction.until <= now {
                 if transaction.over {
-                    self.transactions.remove(&branch);
+                    if let Some(gone) = self.transactions.remove(&branch) {
+                        self.came.remove(&mark(&gone.request, gone.request.method()));
+                    }
                 } else {
                     self.given_up(&branch);
                 }
@@ -218,6 +222,7 @@ impl Proxy {
         if let Some(dialog) = self.dialogs.get_mut(&key) {
             dialog.state = State::Ended;
             dialog.ended.get_or_insert(now);
+            self.wake_at(now + LINGERS);
         }
     }
 }
