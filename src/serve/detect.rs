@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use ifbus_adapters::wire_format::sip_options::Question;
+use ifbus_adapters::wire_format::sip_options::{Question, server};
 use ifbus_call::Kind;
 use ifbus_config::complaint::printable;
 use ifbus_links::tls;
@@ -219,16 +219,33 @@ async fn banner(
     (!said.is_empty()).then_some(said)
 }
 
+/// What SIP says of itself; who has no name then is asked for a user whom nobody knows, since some name themselves only where
+/// they refuse (Flexisip 2.3).
 async fn options(host: &str, at: SocketAddr) -> Option<Vec<u8>> {
     let local: SocketAddr = if at.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
     let socket = UdpSocket::bind(local).await.ok()?;
     socket.connect(at).await.ok()?;
+    let question = question()?;
+    let said = ask(&socket, &question, &question.datagram(host, at.port())).await?;
+    if server(&said).is_some() {
+        return Some(said);
+    }
+    let question = self::question()?;
+    let nobody = format!("sip:{:032x}@{at}", question.id);
+    let datagram = question.message(&nobody, "ifbus@ifbus.invalid", "UDP");
+    let refused = timeout(PORT_WITHIN / 2, ask(&socket, &question, &datagram)).await.ok().flatten();
+    Some(refused.filter(|refused| server(refused).is_some()).unwrap_or(said))
+}
+
+fn question() -> Option<Question> {
     let id = getrandom::u64().ok().map(u128::from)? << 64 | u128::from(getrandom::u64().ok()?);
-    let question = Question { id };
-    let datagram = question.datagram(host, at.port());
+    Some(Question { id })
+}
+
+async fn ask(socket: &UdpSocket, question: &Question, datagram: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = vec![0; READ_MAX];
     loop {
-        socket.send(&datagram).await.ok()?;
+        socket.send(datagram).await.ok()?;
         tokio::select! {
             biased;
             received = socket.recv(&mut bytes) => {
