@@ -283,11 +283,6 @@ impl Stage {
         self.fleet().board.server(name).map_or(ServerState::Connecting, |view| view.state)
     }
 
-    /// The server's own names of the legs that are not ours.
-    pub fn foreign_legs(&self) -> Vec<String> {
-        self.fleet().board.foreign().into_iter().map(|leg| format!("{} {}", leg.native, leg.party)).collect()
-    }
-
     pub fn conference(&self, id: &str) -> ConferenceView {
         let id = id.parse().expect("a conference id");
         self.fleet().board.conference(&id).expect("the conference is shown")
