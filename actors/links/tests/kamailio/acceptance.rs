@@ -288,10 +288,7 @@ fn item_10_a_restart_of_the_proxy_in_the_middle_of_a_call() {
         let double = lab.double.as_ref().unwrap();
         double.kill();
         rig.until("the end of a life", |seen| !seen.down.is_empty()).await;
-        double.restart();
-        while tokio::net::TcpStream::connect(double.rpc()).await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        lab.restart().await;
         rig.start();
         rig.until("readiness", |seen| seen.ready.len() == 2).await;
         lab.hears("1001", &["1002"]).await;

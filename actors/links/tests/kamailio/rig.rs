@@ -66,6 +66,17 @@ pub struct Lab {
 }
 
 impl Lab {
+    /// The double is started again, and its ports are open.
+    pub async fn restart(&self) {
+        let double = self.double.as_ref().expect("a real one is not ours to restart");
+        double.restart();
+        let until = Instant::now() + GUARD;
+        while tokio::net::TcpStream::connect(double.rpc()).await.is_err() {
+            assert!(Instant::now() < until, "its ports stay closed");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub fn simulated(profile: Profile, change: impl FnOnce(&mut Options)) -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(20);
         let last = NEXT.fetch_add(2, Ordering::Relaxed);

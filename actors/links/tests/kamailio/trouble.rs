@@ -53,11 +53,7 @@ fn a_restart_of_the_server_cuts_no_call() {
         lab.hears("1001", &["1002"]).await;
         // its clock tells seconds: a life that began in the same one would look like the same life
         tokio::time::sleep(Duration::from_millis(1100)).await;
-        double.restart();
-        // its ports are open again a little later
-        while tokio::net::TcpStream::connect(double.rpc()).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        lab.restart().await;
         rig.start();
         rig.until("readiness", |seen| seen.ready.len() == 2).await;
         assert_eq!(rig.out.borrow().ready[1].seen.len(), 2);
